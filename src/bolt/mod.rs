@@ -1,0 +1,68 @@
+//! A bbolt database file: pages, trees, buckets, key/value pairs.
+//!
+//! Knows nothing of etcd. Written for files that may be damaged or hostile:
+//! every number read is checked before it is used, every page is visited at
+//! most once, and damage is a value ([`Fault`]) that the reader reports and
+//! goes on past. Layout and rules: `docs/format/bolt.md`.
+//!
+//! ```text
+//! bytes ─▶ Db (metas chosen) ─▶ Image (pages) ─▶ walk: every leaf of every
+//!                                                bucket, in order, to a Fold
+//! ```
+//!
+//! Source: bbolt `internal/common/*.go`, `db.go`, `tx_check.go` @ v1.4.3; the
+//! format is the same in 1.3, 1.4 and 1.5.
+
+mod bucket;
+mod db;
+mod fault;
+mod fold;
+mod freelist;
+mod image;
+mod meta;
+mod ordered;
+mod page;
+mod page_set;
+
+mod tree;
+mod walk;
+
+pub use bucket::{Bucket, BucketRoot};
+pub use db::{Db, OpenError};
+pub use fault::{Excerpt, Fault, FaultKind, FaultLog, KeyRange, Place};
+pub use fold::{Fold, LeafView};
+pub use image::Image;
+pub use meta::{Meta, MetaFault, NO_FREELIST, PageSize};
+pub use page::{BranchElement, LeafElement, PageFlags};
+
+pub use walk::{BucketCounts, PageCounts, WalkOptions, WalkReport, walk};
+
+/// Number of a page: its offset divided by the page size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PageId(pub u64);
+
+/// Number of a write transaction; every commit takes the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TxId(pub u64);
+
+/// Bytes from the start of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileOffset(pub u64);
+
+impl std::fmt::Display for PageId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::fmt::Display for TxId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::fmt::Display for FileOffset {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}

@@ -1,0 +1,337 @@
+//! Pages: header, element tables, and the slices they point at.
+
+use super::fault::FaultKind;
+use super::{FileOffset, PageId};
+use crate::codec::fixed::{u16_le, u32_le, u64_le};
+
+/// Bytes of a page header, and of an element of either table.
+pub(crate) const HEADER_SIZE: usize = 16;
+/// The longest key that bbolt accepts.
+pub(crate) const MAX_KEY_SIZE: u32 = 32_768;
+/// Leaf element flag: the value is a bucket.
+pub(crate) const BUCKET_FLAG: u32 = 1;
+
+/// The kind of a page. Exactly one of the constants in a sound file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageFlags(pub u16);
+
+impl PageFlags {
+    /// Separators and child page numbers.
+    pub const BRANCH: Self = Self(0x01);
+    /// Keys and values.
+    pub const LEAF: Self = Self(0x02);
+    /// One of the two metas.
+    pub const META: Self = Self(0x04);
+    /// The list of free pages.
+    pub const FREELIST: Self = Self(0x10);
+}
+
+impl std::fmt::Display for PageFlags {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match *self {
+            Self::BRANCH => f.write_str("a branch page"),
+            Self::LEAF => f.write_str("a leaf page"),
+            Self::META => f.write_str("a meta page"),
+            Self::FREELIST => f.write_str("a freelist page"),
+            Self(other) => write!(f, "page flags {other:#06x}"),
+        }
+    }
+}
+
+/// Header at the start of every page: 16 bytes, little-endian.
+///
+/// | offset | size | field | meaning |
+/// |--:|--:|---|---|
+/// | 0 | 8 | `id` | its own number (0 inside an inline bucket) |
+/// | 8 | 2 | `flags` | see [`PageFlags`] |
+/// | 10 | 2 | `count` | elements that follow (freelist: `0xFFFF` means "see first entry") |
+/// | 12 | 4 | `overflow` | further pages, contiguous, that belong to this one |
+///
+/// As read: nothing is checked yet. Source: bbolt `internal/common/page.go`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RawHeader {
+    pub(crate) id: u64,
+    pub(crate) flags: PageFlags,
+    pub(crate) count: u16,
+    pub(crate) overflow: u32,
+}
+
+impl RawHeader {
+    pub(crate) fn read(page: &[u8]) -> Option<Self> {
+        Some(Self {
+            id: u64_le(page, 0)?,
+            flags: PageFlags(u16_le(page, 8)?),
+            count: u16_le(page, 10)?,
+            overflow: u32_le(page, 12)?,
+        })
+    }
+
+    pub(crate) fn to_bytes(self) -> [u8; HEADER_SIZE] {
+        let mut bytes = [0; HEADER_SIZE];
+        let fields = self
+            .id
+            .to_le_bytes()
+            .into_iter()
+            .chain(self.flags.0.to_le_bytes())
+            .chain(self.count.to_le_bytes())
+            .chain(self.overflow.to_le_bytes());
+        for (to, from) in bytes.iter_mut().zip(fields) {
+            *to = from;
+        }
+        bytes
+    }
+}
+
+/// A page whose header was checked: it stands where it says, and all its
+/// `1 + overflow` pages lie below the high-water mark and inside the file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Page<'a> {
+    pub(crate) id: PageId,
+    pub(crate) flags: PageFlags,
+    pub(crate) count: u16,
+    pub(crate) overflow: u32,
+    /// The whole run, header included.
+    pub(crate) bytes: &'a [u8],
+    /// Where `bytes` begins in the file.
+    pub(crate) offset: FileOffset,
+}
+
+/// A child of a branch page.
+///
+/// | offset | size | field |
+/// |--:|--:|---|
+/// | 0 | 4 | `pos`: where the key is, from the start of this element |
+/// | 4 | 4 | `ksize` |
+/// | 8 | 8 | `pgid`: the child |
+#[derive(Debug, Clone, Copy)]
+pub struct BranchElement<'a> {
+    /// Position in the page, from 0.
+    pub index: u32,
+    /// The smallest key of the child at the time it was last written.
+    pub key: &'a [u8],
+    /// The child's page.
+    pub child: PageId,
+}
+
+/// A key and its value on a leaf page.
+///
+/// | offset | size | field |
+/// |--:|--:|---|
+/// | 0 | 4 | `flags`: 1 if the value is a bucket |
+/// | 4 | 4 | `pos`: where the key is, from the start of this element |
+/// | 8 | 4 | `ksize` |
+/// | 12 | 4 | `vsize` |
+///
+/// The value follows its key at once, so one slice holds both.
+#[derive(Debug, Clone, Copy)]
+pub struct LeafElement<'a> {
+    key_value: &'a [u8],
+    key_size: u32,
+    position: u32,
+    /// Position in the page, from 0.
+    pub index: u32,
+    /// Whether the value is a bucket.
+    pub is_bucket: bool,
+    /// Where the element's header stands in the file.
+    pub offset: FileOffset,
+}
+
+impl<'a> LeafElement<'a> {
+    /// The key.
+    #[inline]
+    pub fn key(&self) -> &'a [u8] {
+        self.key_value.get(..self.key_size as usize).unwrap_or_default()
+    }
+
+    /// The value; of a bucket, its header and inline page.
+    #[inline]
+    pub fn value(&self) -> &'a [u8] {
+        self.key_value.get(self.key_size as usize..).unwrap_or_default()
+    }
+
+    /// Key and value, as they follow each other in the file.
+    #[inline]
+    pub fn key_value(&self) -> &'a [u8] {
+        self.key_value
+    }
+
+    /// Where the key begins in the file.
+    #[inline]
+    pub fn data_offset(&self) -> FileOffset {
+        FileOffset(self.offset.0.saturating_add(u64::from(self.position)))
+    }
+
+    /// Reads the element whose header stands at `at` of `bytes`.
+    #[inline]
+    pub(crate) fn read(bytes: &'a [u8], at: usize, index: u32, offset: FileOffset) -> Option<(Self, u32)> {
+        let header = bytes.get(at..)?.first_chunk::<HEADER_SIZE>()?;
+        let (flags, pos) = (u32_le(header, 0)?, u32_le(header, 4)?);
+        let (key_size, value_size) = (u32_le(header, 8)?, u32_le(header, 12)?);
+        let start = at.checked_add(pos as usize)?;
+        let end = start.checked_add(key_size as usize)?.checked_add(value_size as usize)?;
+        let key_value = bytes.get(start..end)?;
+        Some((
+            Self { key_value, key_size, position: pos, index, is_bucket: flags & BUCKET_FLAG != 0, offset },
+            flags,
+        ))
+    }
+}
+
+impl<'a> Page<'a> {
+    /// Pages of the run, the first included.
+    pub(crate) fn pages(&self) -> u64 {
+        u64::from(self.overflow).saturating_add(1)
+    }
+
+    /// The page as if its run ended before its `pages`th page.
+    pub(crate) fn cut(mut self, pages: u64, page_size: u64) -> Self {
+        let length = usize::try_from(pages.saturating_mul(page_size)).unwrap_or(usize::MAX);
+        self.bytes = self.bytes.get(..length).unwrap_or(self.bytes);
+        self
+    }
+
+    /// Where the element table ends, from the start of the page.
+    fn table_end(&self) -> usize {
+        // At most 16 + 16 * 65535.
+        HEADER_SIZE.saturating_add(HEADER_SIZE.saturating_mul(usize::from(self.count)))
+    }
+
+    fn check_table(&self) -> Result<(), FaultKind> {
+        if self.table_end() > self.bytes.len() {
+            return Err(FaultKind::TableTooLong { count: self.count, region: self.bytes.len() as u64 });
+        }
+        Ok(())
+    }
+
+    /// Offset in the file of element `index`.
+    pub(crate) fn element_offset(&self, index: u32) -> FileOffset {
+        let within = (HEADER_SIZE as u64).saturating_mul(u64::from(index).saturating_add(1));
+        FileOffset(self.offset.0.saturating_add(within))
+    }
+
+    /// The children of a branch page, in order; each stands for itself.
+    pub(crate) fn branch_elements(
+        &self,
+    ) -> Result<
+        impl DoubleEndedIterator<Item = Result<BranchElement<'a>, (u32, FaultKind)>> + use<'a>,
+        FaultKind,
+    > {
+        self.check_table()?;
+        let page = *self;
+        Ok((0..u32::from(self.count))
+            .map(move |index| page.branch_element(index).map_err(|kind| (index, kind))))
+    }
+
+    /// The child of a branch page at `index`.
+    pub(crate) fn branch_element(&self, index: u32) -> Result<BranchElement<'a>, FaultKind> {
+        let at = HEADER_SIZE.saturating_mul(index as usize).saturating_add(HEADER_SIZE);
+        let outside = |start: u64, end: u64| FaultKind::ElementOutside {
+            start,
+            end,
+            first: self.table_end() as u64,
+            region: self.bytes.len() as u64,
+        };
+        let read = || {
+            Some((
+                u32_le(self.bytes, at)?,
+                u32_le(self.bytes, at.checked_add(4)?)?,
+                u64_le(self.bytes, at.checked_add(8)?)?,
+            ))
+        };
+        let Some((pos, size, child)) = read() else {
+            return Err(outside(at as u64, at as u64));
+        };
+        if !(1..=MAX_KEY_SIZE).contains(&size) {
+            return Err(FaultKind::KeySize { size });
+        }
+        let start = at.saturating_add(pos as usize);
+        let end = start.saturating_add(size as usize);
+        match self.bytes.get(start..end) {
+            Some(key) if start >= self.table_end() => Ok(BranchElement { index, key, child: PageId(child) }),
+            _ => Err(outside(start as u64, end as u64)),
+        }
+    }
+
+    /// Reads the keys and values of a leaf page into `elements`, in the order of
+    /// the page. What is wrong goes to `fault` with the element's index; such an
+    /// element is left out if it cannot be read.
+    ///
+    /// Reading costs no more than the page is long: once the elements together
+    /// claim more bytes than the page has, the rest of them is refused.
+    pub(crate) fn leaf_elements(
+        &self,
+        elements: &mut Vec<LeafElement<'a>>,
+        mut fault: impl FnMut(Option<u32>, FaultKind),
+    ) {
+        elements.clear();
+        if let Err(kind) = self.check_table() {
+            fault(None, kind);
+            return;
+        }
+        let (first, region) = (self.table_end(), self.bytes.len());
+        let mut claimed = 0u64;
+        let mut in_order_end = first;
+        let mut in_order = true;
+        for index in 0..u32::from(self.count) {
+            let at = HEADER_SIZE.saturating_mul(index as usize).saturating_add(HEADER_SIZE);
+            let offset = self.element_offset(index);
+            let Some((element, flags)) = LeafElement::read(self.bytes, at, index, offset)
+                .filter(|(element, _)| at.saturating_add(element.position as usize) >= first)
+            else {
+                fault(Some(index), self.outside(at));
+                continue;
+            };
+            if !(1..=MAX_KEY_SIZE).contains(&element.key_size) {
+                fault(Some(index), FaultKind::KeySize { size: element.key_size });
+                continue;
+            }
+            claimed = claimed.saturating_add(element.key_value.len() as u64);
+            if claimed > (region.saturating_sub(first)) as u64 {
+                fault(Some(index), FaultKind::ElementsTooLarge { claimed, region: region as u64 });
+                return;
+            }
+            if flags & !BUCKET_FLAG != 0 {
+                fault(Some(index), FaultKind::ElementFlags { flags });
+            }
+            let start = at.saturating_add(element.position as usize);
+            in_order &= start >= in_order_end;
+            in_order_end = start.saturating_add(element.key_value.len());
+            elements.push(element);
+        }
+        if !in_order {
+            self.check_overlap(elements, fault);
+        }
+    }
+
+    /// Legal but never written: data that does not follow the order of the
+    /// elements. Then overlap has to be looked for.
+    fn check_overlap(&self, elements: &[LeafElement<'a>], mut fault: impl FnMut(Option<u32>, FaultKind)) {
+        let mut spans: Vec<(u64, u64, u32)> = elements
+            .iter()
+            .map(|element| {
+                let start = element.data_offset().0.saturating_sub(self.offset.0);
+                (start, start.saturating_add(element.key_value.len() as u64), element.index)
+            })
+            .collect();
+        spans.sort_unstable();
+        let mut furthest = 0;
+        for (start, end, index) in spans {
+            if start < furthest {
+                fault(Some(index), FaultKind::ElementsOverlap { start, other_end: furthest });
+            }
+            furthest = furthest.max(end);
+        }
+    }
+
+    fn outside(&self, at: usize) -> FaultKind {
+        let field =
+            |offset: usize| at.checked_add(offset).and_then(|at| u32_le(self.bytes, at)).map_or(0, u64::from);
+        let start = field(4).saturating_add(at as u64);
+        FaultKind::ElementOutside {
+            start,
+            end: start.saturating_add(field(8)).saturating_add(field(12)),
+            first: self.table_end() as u64,
+            region: self.bytes.len() as u64,
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Which leaves a tree has, in order.
+//!
+//! Two ways to list them. [`quick`] trusts that the tree is what bbolt writes:
+//! all leaves at one depth. It reads the upper levels only and hands out the
+//! parents of the leaves as units of work; whatever then turns out not to fit is
+//! no finding yet but a reason to list again. [`careful`] reads the header of
+//! every page one after the other, claims each run before it looks inside, and
+//! reports every fault at its place. A sound file never needs it.
+
+use super::bucket::BucketRoot;
+use super::fault::{Excerpt, FaultKind, KeyRange};
+use super::image::Image;
+use super::page::{BranchElement, Page, PageFlags};
+use super::page_set::PageSet;
+use super::{FileOffset, PageId};
+
+/// No tree of 64-bit page ids with two children per branch is deeper, and none
+/// that etcd writes comes near. What is deeper is damage, not a big file.
+pub(crate) const MAX_DEPTH: u32 = 64;
+
+/// The keys a page may hold: at or above `lower`, below `upper`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Bounds<'a> {
+    pub(crate) lower: Option<&'a [u8]>,
+    pub(crate) upper: Option<&'a [u8]>,
+}
+
+impl Bounds<'_> {
+    pub(crate) fn range(&self) -> Box<KeyRange> {
+        Box::new(KeyRange { lower: self.lower.map(Excerpt::of), upper: self.upper.map(Excerpt::of) })
+    }
+}
+
+/// A piece of a tree to be worked on, not yet looked at unless it says so.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Unit<'a> {
+    /// A branch page whose children are believed to be leaves.
+    Parent { page: PageId, bounds: Bounds<'a> },
+    /// A page believed to be a leaf; `root` if it is the bucket's only page.
+    Leaf { page: PageId, bounds: Bounds<'a>, root: bool },
+    /// A leaf whose header [`careful`] has read and whose first page it has
+    /// claimed. Its overflow pages are claimed when it is read: by then every
+    /// page that anything points at is claimed, so of two runs that overlap it
+    /// is the one that reaches into the other that gives way.
+    Claimed { page: Page<'a>, bounds: Bounds<'a>, root: bool },
+    /// The page of an inline bucket.
+    Inline { bytes: &'a [u8], offset: FileOffset },
+}
+
+/// A tree that is not as bbolt writes trees. Says nothing of what is wrong.
+#[derive(Debug)]
+pub(crate) struct Irregular;
+
+/// Pages of the branches above the units.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct BranchCount {
+    pub(crate) pages: u64,
+    pub(crate) overflow: u64,
+}
+
+impl BranchCount {
+    pub(crate) fn add(&mut self, page: &Page<'_>) {
+        self.pages = self.pages.saturating_add(1);
+        self.overflow = self.overflow.saturating_add(u64::from(page.overflow));
+    }
+}
+
+/// Claims a page and its run, and checks its kind.
+pub(crate) fn claim<'a>(
+    image: &Image<'a>,
+    claimed: &PageSet,
+    id: PageId,
+    wanted: PageFlags,
+) -> Result<Page<'a>, Irregular> {
+    let page = image.page(id).map_err(|_| Irregular)?;
+    if page.flags != wanted {
+        return Err(Irregular);
+    }
+    claimed.insert_run(id, page.pages()).map_err(|_| Irregular)?;
+    Ok(page)
+}
+
+/// Lists the units of the bucket at `root`, reading its upper levels only.
+pub(crate) fn quick<'a>(
+    image: &Image<'a>,
+    claimed: &PageSet,
+    root: BucketRoot<'a>,
+    count: &mut BranchCount,
+) -> Result<Vec<Unit<'a>>, Irregular> {
+    let root = match root {
+        BucketRoot::Inline { bytes, offset } => return Ok(vec![Unit::Inline { bytes, offset }]),
+        BucketRoot::Tree(root) => root,
+    };
+    let first = image.page(root).map_err(|_| Irregular)?;
+    if first.flags == PageFlags::LEAF {
+        return Ok(vec![Unit::Leaf { page: root, bounds: Bounds::default(), root: true }]);
+    }
+    let mut level = vec![(root, Bounds::default())];
+    for _ in 0..MAX_DEPTH {
+        // The kind of the first child of the level stands for all of them.
+        let (leftmost, _) = *level.first().ok_or(Irregular)?;
+        let leftmost = image.page(leftmost).map_err(|_| Irregular)?;
+        if leftmost.flags != PageFlags::BRANCH {
+            return Err(Irregular);
+        }
+        let child = leftmost.branch_element(0).map_err(|_| Irregular)?.child;
+        if leftmost.count == 0 {
+            return Err(Irregular);
+        }
+        if image.page(child).map_err(|_| Irregular)?.flags == PageFlags::LEAF {
+            return Ok(level.into_iter().map(|(page, bounds)| Unit::Parent { page, bounds }).collect());
+        }
+        let mut next = Vec::new();
+        for (id, bounds) in level {
+            let page = claim(image, claimed, id, PageFlags::BRANCH)?;
+            count.add(&page);
+            for_each_child(&page, bounds, |element, bounds| next.push((element.child, bounds)))?;
+        }
+        level = next;
+    }
+    Err(Irregular)
+}
+
+/// Hands out the children of a sound branch page with the keys each may hold.
+pub(crate) fn for_each_child<'a>(
+    page: &Page<'a>,
+    bounds: Bounds<'a>,
+    mut each: impl FnMut(BranchElement<'a>, Bounds<'a>),
+) -> Result<(), Irregular> {
+    let elements = page.branch_elements().map_err(|_| Irregular)?;
+    let mut pending: Option<BranchElement<'a>> = None;
+    for element in elements {
+        let element = element.map_err(|_| Irregular)?;
+        let below = pending.map_or_else(
+            || bounds.lower.is_some_and(|lower| element.key < lower),
+            |previous| element.key <= previous.key,
+        );
+        if below {
+            return Err(Irregular);
+        }
+        if let Some(previous) = pending.replace(element) {
+            each(previous, Bounds { lower: Some(previous.key), upper: Some(element.key) });
+        }
+    }
+    let last = pending.ok_or(Irregular)?;
+    if bounds.upper.is_some_and(|upper| last.key >= upper) {
+        return Err(Irregular);
+    }
+    each(last, Bounds { lower: Some(last.key), upper: bounds.upper });
+    Ok(())
+}
+
+/// A fault met by [`careful`].
+pub(crate) struct ListFault<'a> {
+    /// The page it is about.
+    pub(crate) page: PageId,
+    /// The branch element it is about.
+    pub(crate) element: Option<u32>,
+    pub(crate) kind: FaultKind,
+    /// The keys lost by it.
+    pub(crate) lost: Option<Bounds<'a>>,
+}
+
+struct Frame<'a> {
+    page: Page<'a>,
+    bounds: Bounds<'a>,
+    next: u32,
+    previous: Option<&'a [u8]>,
+}
+
+/// Lists every leaf of the bucket at `root`, reading the header of every page,
+/// and reports what is wrong. Memory: the leaves, and one frame per level.
+pub(crate) fn careful<'a>(
+    image: &Image<'a>,
+    claimed: &PageSet,
+    root: BucketRoot<'a>,
+    count: &mut BranchCount,
+    mut fault: impl FnMut(ListFault<'a>),
+) -> Vec<Unit<'a>> {
+    let root = match root {
+        BucketRoot::Inline { bytes, offset } => return vec![Unit::Inline { bytes, offset }],
+        BucketRoot::Tree(root) => root,
+    };
+    let mut units = Vec::new();
+    let mut stack: Vec<Frame<'a>> = Vec::new();
+    let mut leaf_depth = None;
+    let mut visit = Some((root, Bounds::default()));
+    loop {
+        if let Some((id, bounds)) = visit.take() {
+            let depth = u32::try_from(stack.len()).unwrap_or(MAX_DEPTH);
+            let mut lose = |kind| fault(ListFault { page: id, element: None, kind, lost: Some(bounds) });
+            match claim_reporting(image, claimed, id) {
+                Err(kind) => lose(kind),
+                Ok(_) if depth >= MAX_DEPTH => lose(FaultKind::TooDeep { limit: MAX_DEPTH }),
+                Ok(page) if page.flags == PageFlags::LEAF => {
+                    let first = *leaf_depth.get_or_insert(depth);
+                    if first != depth {
+                        let kind = FaultKind::UnevenDepth { first, depth };
+                        fault(ListFault { page: id, element: None, kind, lost: None });
+                    }
+                    units.push(Unit::Claimed { page, bounds, root: depth == 0 });
+                }
+                Ok(page) => match page.branch_elements() {
+                    Err(kind) => lose(kind),
+                    Ok(_) if page.count == 0 => lose(FaultKind::EmptyBranch),
+                    Ok(_) => {
+                        count.add(&page);
+                        stack.push(Frame { page, bounds, next: 0, previous: None });
+                    }
+                },
+            }
+        }
+        let Some(frame) = stack.last_mut() else { return units };
+        if frame.next >= u32::from(frame.page.count) {
+            stack.pop();
+            continue;
+        }
+        let index = frame.next;
+        frame.next = index.saturating_add(1);
+        let mut at = |kind, lost| fault(ListFault { page: frame.page.id, element: Some(index), kind, lost });
+        let next_key =
+            frame.page.branch_element(frame.next).ok().filter(|_| frame.next < u32::from(frame.page.count));
+        let upper = next_key.map(|next| next.key).or(frame.bounds.upper);
+        match frame.page.branch_element(index) {
+            Err(kind) => at(kind, Some(Bounds { lower: frame.previous, upper })),
+            Ok(element) => {
+                let key = element.key;
+                match frame.previous {
+                    Some(previous) if key <= previous => {
+                        at(
+                            FaultKind::KeyOrder { previous: Excerpt::of(previous), key: Excerpt::of(key) },
+                            None,
+                        );
+                    }
+                    _ => {}
+                }
+                if let Some(lower) = frame.bounds.lower.filter(|lower| key < *lower) {
+                    at(
+                        FaultKind::KeyBelowParent { separator: Excerpt::of(lower), key: Excerpt::of(key) },
+                        None,
+                    );
+                }
+                if let Some(upper) = frame.bounds.upper.filter(|upper| key >= *upper) {
+                    at(
+                        FaultKind::KeyAboveParent { separator: Excerpt::of(upper), key: Excerpt::of(key) },
+                        None,
+                    );
+                }
+                frame.previous = Some(key);
+                visit = Some((element.child, Bounds { lower: Some(key), upper }));
+            }
+        }
+    }
+}
+
+fn claim_reporting<'a>(image: &Image<'a>, claimed: &PageSet, id: PageId) -> Result<Page<'a>, FaultKind> {
+    if id.0 >= 2 && claimed.contains(id) {
+        return Err(FaultKind::MultipleReferences { shared: id });
+    }
+    let page = image.page(id)?;
+    if page.flags != PageFlags::BRANCH && page.flags != PageFlags::LEAF {
+        return Err(FaultKind::PageType { flags: page.flags });
+    }
+    let pages = if page.flags == PageFlags::LEAF { 1 } else { page.pages() };
+    claimed.insert_run(id, pages).map_err(|shared| FaultKind::MultipleReferences { shared })?;
+    Ok(page)
+}

@@ -1,0 +1,5 @@
+//! Reads etcd snapshot files offline.
+#![doc = ""]
+pub mod bolt;
+pub mod codec;
+pub mod source;
