@@ -2,4 +2,5 @@
 #![doc = ""]
 pub mod bolt;
 pub mod codec;
+pub mod etcd;
 pub mod source;
