@@ -54,6 +54,12 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes)
 }
 
+/// CRC-32 Castagnoli of a stream whose checksum so far is `value`, with `bytes`
+/// behind it.
+pub fn crc32c_append(value: u32, bytes: &[u8]) -> u32 {
+    crc32c::crc32c_append(value, bytes)
+}
+
 /// A SHA-256 digest in the making.
 #[derive(Clone, Default)]
 pub struct Sha256Stream(Sha256);
@@ -100,6 +106,7 @@ mod tests {
         assert_eq!(fnv1a_64(b"foobar"), 0x8594_4171_f739_67e8);
         assert_eq!(crc32c(b"123456789"), 0xe306_9283);
         assert_eq!(crc32c(b"key"), 0x40a4_756d);
+        assert_eq!(crc32c_append(crc32c(b"12345"), b"6789"), 0xe306_9283);
         assert_eq!(sha256(b"abc")[..4], [0xba, 0x78, 0x16, 0xbf]);
         assert_eq!(sha1_prefix_u64(&[b"ab", b"c"]), 0xa999_3e36_4706_816a);
     }
