@@ -1,4 +1,5 @@
-//! What etcd keeps in the buckets of its database.
+//! What etcd keeps in the buckets of its database, and around it in a member
+//! directory.
 //!
 //! ```text
 //! bolt::Db ─▶ State     small buckets: meta, members, alarms, auth …
@@ -11,13 +12,20 @@
 //! counterparts in 3.4, 3.5 and 3.7.
 
 pub mod auth;
+mod go_text;
+mod go_url;
 pub mod hash_kv;
 pub mod key_value;
 pub mod keyspace;
 pub mod lease;
+pub mod membership;
+pub mod peer_url;
 pub mod record;
 pub mod revision;
 pub mod schema;
 pub mod snapshot;
 pub mod sorted;
 pub mod status_hash;
+
+pub use go_text::{JsonFault, JsonFaultKind, Quoted};
+pub use go_url::UrlFault;
