@@ -12,20 +12,26 @@
 //! counterparts in 3.4, 3.5 and 3.7.
 
 pub mod auth;
+pub mod conf_state;
 mod go_text;
 mod go_url;
 pub mod hash_kv;
 pub mod key_value;
 pub mod keyspace;
 pub mod lease;
+pub mod line;
 pub mod membership;
 pub mod peer_url;
+pub mod raft;
 pub mod record;
 pub mod revision;
 pub mod schema;
+pub mod snap_file;
 pub mod snapshot;
 pub mod sorted;
 pub mod status_hash;
+pub mod v2_store;
+pub mod wal;
 
 pub use go_text::{JsonFault, JsonFaultKind, Quoted};
 pub use go_url::UrlFault;
