@@ -3,4 +3,6 @@
 pub mod bolt;
 pub mod codec;
 pub mod etcd;
+pub mod kube;
+pub mod ops;
 pub mod source;

@@ -15,6 +15,7 @@
 
 mod bucket;
 mod db;
+mod encode;
 mod fault;
 mod fold;
 mod freelist;
@@ -23,6 +24,7 @@ mod meta;
 mod ordered;
 mod page;
 mod page_set;
+mod patch;
 
 mod tree;
 mod walk;
@@ -35,7 +37,10 @@ pub use image::Image;
 pub use meta::{Meta, MetaFault, NO_FREELIST, PageSize};
 pub use page::{BranchElement, LeafElement, PageFlags};
 
-pub use walk::{BucketCounts, PageCounts, WalkOptions, WalkReport, walk};
+pub use patch::{Entries, Patch, PatchError, Patched};
+pub use walk::{
+    BucketCounts, PageCounts, WalkOptions, WalkReport, bucket_names, last_element, small_bucket, walk,
+};
 
 /// Number of a page: its offset divided by the page size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

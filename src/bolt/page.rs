@@ -252,6 +252,12 @@ impl<'a> Page<'a> {
         }
     }
 
+    /// The key and value of a leaf page at `index`, if they lie inside it.
+    pub(crate) fn leaf_element(&self, index: u32) -> Option<LeafElement<'a>> {
+        let at = HEADER_SIZE.checked_mul(index as usize)?.checked_add(HEADER_SIZE)?;
+        LeafElement::read(self.bytes, at, index, self.element_offset(index)).map(|(element, _)| element)
+    }
+
     /// Reads the keys and values of a leaf page into `elements`, in the order of
     /// the page. What is wrong goes to `fault` with the element's index; such an
     /// element is left out if it cannot be read.

@@ -90,6 +90,85 @@ pub fn walk<'a, F: Fold<'a>>(db: &Db<'a>, fold: &F, options: &WalkOptions<'_>) -
         .unwrap_or_else(|Irregular| (fold.total(), WalkReport::default()))
 }
 
+/// Collects the elements of a bucket.
+struct Collect;
+
+impl<'a> Fold<'a> for Collect {
+    type Part = Vec<LeafElement<'a>>;
+    type Total = Vec<LeafElement<'a>>;
+
+    fn total(&self) -> Self::Total {
+        Vec::new()
+    }
+
+    fn part(&self, _: &Bucket<'a>) -> Self::Part {
+        Vec::new()
+    }
+
+    fn leaf(&self, part: &mut Self::Part, bucket: &Bucket<'a>, leaf: &LeafView<'_, 'a>) {
+        if bucket.depth == 0 {
+            part.extend_from_slice(leaf.elements);
+        }
+    }
+
+    fn join(&self, total: &mut Self::Total, _: &Bucket<'a>, part: Self::Part) {
+        total.extend(part);
+    }
+}
+
+/// All elements of a top-level bucket, in order, and what is wrong with its
+/// tree or the way there. For buckets that are known to be small: memory
+/// follows their number. A bucket that is not there has none.
+pub fn small_bucket<'a>(db: &Db<'a>, name: &[u8]) -> (Vec<LeafElement<'a>>, FaultLog) {
+    let options = WalkOptions { threads: NonZeroUsize::MIN, only: Some(&[name]), progress: None };
+    let (elements, report) = walk(db, &Collect, &options);
+    (elements, report.faults)
+}
+
+/// The last element of a top-level bucket, found by going down the right edge of
+/// its tree. `None` if the bucket is empty, not there, or anything on the way is
+/// damaged: a walk then says what.
+pub fn last_element<'a>(db: &Db<'a>, name: &[u8]) -> Option<LeafElement<'a>> {
+    let (elements, _) = top_level_elements(db);
+    let bucket = Bucket::parse(elements.iter().find(|element| element.key() == name)?, None).ok()?;
+    let mut page = match bucket.root {
+        BucketRoot::Inline { bytes, offset } => Bucket::inline_page(bytes, offset).ok()?,
+        BucketRoot::Tree(root) => db.image.page(root).ok()?,
+    };
+    for _ in 0..tree::MAX_DEPTH {
+        let last = u32::from(page.count).checked_sub(1)?;
+        if page.flags == PageFlags::LEAF {
+            return page.leaf_element(last);
+        }
+        page = db.image.page(page.branch_element(last).ok()?.child).ok()?;
+    }
+    None
+}
+
+/// The names of the top-level buckets, and what is wrong on the way to them.
+pub fn bucket_names(db: &Db<'_>) -> (Vec<Vec<u8>>, FaultLog) {
+    let (elements, faults) = top_level_elements(db);
+    let buckets = elements.iter().filter(|element| element.is_bucket);
+    (buckets.map(|element| element.key().to_vec()).collect(), faults)
+}
+
+/// The elements of the root: names and headers of the top-level buckets.
+pub(crate) fn top_level_elements<'a>(db: &Db<'a>) -> (Vec<LeafElement<'a>>, FaultLog) {
+    let claimed = PageSet::new(db.image.page_limit());
+    let _ = claimed.insert_run(PageId(0), 2);
+    let walker = Walker {
+        image: db.image,
+        fold: &(),
+        claimed: &claimed,
+        quick: false,
+        irregular: AtomicBool::new(false),
+        progress: None,
+    };
+    let mut report = WalkReport::default();
+    let elements = walker.root_elements(db.meta.root, &mut BranchCount::default(), &mut report);
+    (elements, report.faults)
+}
+
 struct Walker<'w, 'a, F> {
     image: super::Image<'a>,
     fold: &'w F,
@@ -216,7 +295,29 @@ fn check_freelist(db: &Db<'_>, claimed: &PageSet, page: &Page<'_>, faults: &mut 
 }
 
 impl<'a, F: Fold<'a>> Walker<'_, 'a, F> {
-    /// The top-level buckets, by reading the root's tree from end to end.
+    /// The elements of the root's tree, which is read from end to end.
+    fn root_elements(
+        &self,
+        root: PageId,
+        branches: &mut BranchCount,
+        report: &mut WalkReport,
+    ) -> Vec<LeafElement<'a>> {
+        let faults = &mut report.faults;
+        let units = self.list_carefully(BucketRoot::Tree(root), None, branches, faults);
+        let mut all = Vec::new();
+        let mut elements = Vec::new();
+        for unit in &units {
+            let Unit::Claimed { page, bounds, root } = unit else { continue };
+            let page = self.claim_tail(*page, None, *bounds, faults);
+            report.pages.leaf = report.pages.leaf.saturating_add(1);
+            report.pages.overflow = report.pages.overflow.saturating_add(u64::from(page.overflow));
+            self.read_leaf(&page, *bounds, *root, None, &mut elements, faults);
+            all.extend_from_slice(&elements);
+        }
+        all
+    }
+
+    /// The top-level buckets.
     fn top_level(
         &self,
         root: PageId,
@@ -224,36 +325,20 @@ impl<'a, F: Fold<'a>> Walker<'_, 'a, F> {
         branches: &mut BranchCount,
         report: &mut WalkReport,
     ) -> Vec<Bucket<'a>> {
-        let faults = &mut report.faults;
-        let units = self.list_carefully(BucketRoot::Tree(root), None, branches, faults);
-        let mut elements = Vec::new();
         let mut buckets = Vec::new();
-        for unit in &units {
-            let Unit::Claimed { page, bounds, root } = unit else { continue };
-            let page = self.claim_tail(*page, None, *bounds, faults);
-            report.pages.leaf = report.pages.leaf.saturating_add(1);
-            report.pages.overflow = report.pages.overflow.saturating_add(u64::from(page.overflow));
-            self.read_leaf(&page, *bounds, *root, None, &mut elements, faults);
-            for element in &elements {
-                let found = if element.is_bucket {
-                    Bucket::parse(element, None)
-                } else {
-                    Err(FaultKind::NotABucket { key: Excerpt::of(element.key()) })
-                };
-                match found {
-                    Ok(bucket) => {
-                        if only.is_none_or(|only| only.contains(&bucket.name)) {
-                            buckets.push(bucket);
-                        }
-                    }
-                    Err(kind) => {
-                        let place = Place {
-                            page: Some(page.id),
-                            element: Some(element.index),
-                            offset: Some(element.offset),
-                        };
-                        faults.push(Fault { place, bucket: Some(element.key().into()), kind, lost: None });
-                    }
+        for element in self.root_elements(root, branches, report) {
+            let found = if element.is_bucket {
+                Bucket::parse(&element, None)
+            } else {
+                Err(FaultKind::NotABucket { key: Excerpt::of(element.key()) })
+            };
+            match found {
+                Ok(bucket) if only.is_none_or(|only| only.contains(&bucket.name)) => buckets.push(bucket),
+                Ok(_) => {}
+                Err(kind) => {
+                    let page = Some(self.image.page_of(element.offset));
+                    let place = Place { page, element: Some(element.index), offset: Some(element.offset) };
+                    report.faults.push(Fault { place, bucket: Some(element.key().into()), kind, lost: None });
                 }
             }
         }

@@ -1,0 +1,148 @@
+use std::io::Write;
+use std::path::PathBuf;
+
+use etcdsnap::ops::hashkv::{Comparison, HashKvReport, Incomparable, compare, hashkv};
+use serde::Serialize;
+
+use super::{PageFormat, SCHEMA_VERSION, UpstreamFormat, write_json};
+use crate::cli::failure::Failure;
+use crate::cli::input;
+use crate::cli::output::boxed;
+use crate::cli::output::columns::Columns;
+use crate::cli::{Context, Outcome};
+
+/// The hash by which members compare their data
+///
+/// One file: its HashKV, as the running server would have answered. Several
+/// files: whether they hold the same data, at the highest revision that all of
+/// them have; exit 1 if not.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Hashkv {
+    /// Snapshots, or copies of members' db files
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// At this revision instead of the newest
+    #[arg(long, alias = "revision", value_name = "N")]
+    rev: Option<i64>,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value_t = PageFormat::Text)]
+    output: PageFormat,
+    /// Exactly what `etcdutl hashkv` 3.6 prints
+    #[arg(short, long, value_enum, conflicts_with = "output")]
+    write_out: Option<UpstreamFormat>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'d> {
+    schema_version: u32,
+    files: Vec<FileDocument<'d>>,
+    equal: Option<bool>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FileDocument<'d> {
+    file: &'d std::path::Path,
+    hash: String,
+    hash_revision: i64,
+    compact_revision: Option<i64>,
+    oldest_revision: i64,
+    newest_revision: i64,
+    faults_skipped: u64,
+}
+
+impl Hashkv {
+    pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
+        let settings = context.settings();
+        let mut snapshots = Vec::with_capacity(self.files.len());
+        for file in &self.files {
+            snapshots.push(input::snapshot(file, context.global)?);
+        }
+        let comparison = match snapshots.as_slice() {
+            [only] => Comparison { hashes: vec![hashkv(only, self.rev, &settings)?], equal: true },
+            all => match compare(all, self.rev, &settings)? {
+                Ok(comparison) => comparison,
+                Err(Incomparable::NoCommonRevision { newest, oldest }) => {
+                    return Err(Failure::no(format!(
+                        "the files have no revision in common: one of them ends at {newest}, another was compacted at {oldest}"
+                    ))
+                    .hint("compare snapshots that were taken closer together"));
+                }
+            },
+        };
+        match self.write_out {
+            Some(format) => upstream(context.out, format, &comparison.hashes)?,
+            None if self.output == PageFormat::Json => self.json(context, &comparison)?,
+            None => self.text(context, &comparison)?,
+        }
+        let damaged = comparison.hashes.iter().any(|report| !report.damage.is_empty());
+        Ok(if comparison.equal && !damaged { Outcome::Yes } else { Outcome::No })
+    }
+
+    fn json(&self, context: &mut Context<'_>, comparison: &Comparison) -> Result<(), Failure> {
+        let files = self.files.iter().zip(&comparison.hashes).map(|(file, report)| FileDocument {
+            file,
+            hash: format!("{:08x}", report.hash.hash),
+            hash_revision: report.hash.revision,
+            compact_revision: Some(report.hash.compact_revision).filter(|revision| *revision >= 0),
+            oldest_revision: report.window.oldest(),
+            newest_revision: report.window.current,
+            faults_skipped: report.damage.len(),
+        });
+        let equal = (self.files.len() > 1).then_some(comparison.equal);
+        let document = Document { schema_version: SCHEMA_VERSION, files: files.collect(), equal };
+        write_json(context.out, &document)
+    }
+
+    fn text(&self, context: &mut Context<'_>, comparison: &Comparison) -> Result<(), Failure> {
+        let mut table =
+            Columns::new(context.out, &["FILE", "HASHKV", "AT REVISION", "COMPACTED AT", "REVISIONS"]);
+        for (file, report) in self.files.iter().zip(&comparison.hashes) {
+            table.row(vec![
+                crate::cli::output::text::safe(file.as_os_str().as_encoded_bytes()),
+                format!("{} ({:08x})", report.hash.hash, report.hash.hash),
+                report.hash.revision.to_string(),
+                match report.hash.compact_revision {
+                    -1 => "never".to_owned(),
+                    revision => revision.to_string(),
+                },
+                format!("{} to {}", report.window.oldest(), report.window.current),
+            ])?;
+        }
+        table.finish()?;
+        if self.files.len() > 1 {
+            let revision = comparison.hashes.first().map_or(0, |report| report.hash.revision);
+            let verdict = if comparison.equal { "the same data" } else { "DIFFERENT DATA" };
+            writeln!(context.out, "\n{verdict} at revision {revision}")?;
+        }
+        Ok(())
+    }
+}
+
+fn upstream(out: &mut dyn Write, format: UpstreamFormat, reports: &[HashKvReport]) -> Result<(), Failure> {
+    for report in reports {
+        let hash = &report.hash;
+        match format {
+            UpstreamFormat::Simple => {
+                writeln!(out, "{}, {}, {}", hash.hash, hash.revision, hash.compact_revision)?;
+            }
+            UpstreamFormat::Json => writeln!(
+                out,
+                "{{\"hash\":{},\"hashRevision\":{},\"compactRevision\":{}}}",
+                hash.hash, hash.revision, hash.compact_revision
+            )?,
+            UpstreamFormat::Table => boxed::write(
+                out,
+                &["HASH", "HASH REVISION", "COMPACT REVISION"],
+                &[vec![hash.hash.to_string(), hash.revision.to_string(), hash.compact_revision.to_string()]],
+            )?,
+            UpstreamFormat::Fields => {
+                writeln!(out, "\"Hash\" : {}", hash.hash)?;
+                writeln!(out, "\"Hash revision\" : {}", hash.revision)?;
+                writeln!(out, "\"Compact revision\" : {}", hash.compact_revision)?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,121 @@
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::os::unix::ffi::OsStrExt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use etcdsnap::etcd::record::Record;
+use etcdsnap::ops::OpError;
+use etcdsnap::ops::keys::key;
+use serde::Serialize;
+
+use super::keys::{KeyDocument, skipped};
+use super::{SCHEMA_VERSION, write_json};
+use crate::cli::failure::Failure;
+use crate::cli::input::{self, FileOption};
+use crate::cli::output::text::{hex, safe};
+use crate::cli::{Context, Outcome};
+
+/// One key's value, byte for byte
+///
+/// Exactly the stored bytes, with nothing behind them. On a terminal bytes that
+/// are no text are shown as escapes.
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "etcdsnap value [OPTIONS] FILE KEY")]
+pub(crate) struct Value {
+    /// The snapshot, and the key
+    #[arg(value_name = "FILE KEY")]
+    words: Vec<OsString>,
+    #[command(flatten)]
+    file: FileOption,
+    /// As it was at this revision
+    #[arg(long, alias = "revision", value_name = "N")]
+    rev: Option<i64>,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value_t = ValueFormat::Raw)]
+    output: ValueFormat,
+    /// The value as hexadecimal digits
+    #[arg(long, conflicts_with = "output")]
+    hex: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum ValueFormat {
+    /// The bytes
+    Raw,
+    /// The value in base64, with its revisions
+    Json,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    schema_version: u32,
+    #[serde(flatten)]
+    key: KeyDocument,
+    value: String,
+}
+
+impl Value {
+    pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
+        let (file, words) = self.file.split(&self.words)?;
+        let Some(wanted) = words.first() else {
+            return Err(Failure::usage("no KEY was given").hint("`etcdsnap keys FILE` lists the keys"));
+        };
+        input::at_most(&words, 1)?;
+        let snapshot = input::snapshot(&file, context.global)?;
+        etcdsnap::ops::prepare(&snapshot);
+        let db = snapshot.db().map_err(OpError::from)?;
+        let state = key(&db, wanted.as_bytes(), self.rev, &context.settings())?;
+        let shown = safe(wanted.as_bytes());
+        match &state.newest {
+            None => {
+                return Err(Failure::no(format!(
+                    "{shown}: there is no such key at revision {}",
+                    state.revision
+                ))
+                .hint("`etcdsnap keys FILE PREFIX` lists the keys there are"));
+            }
+            Some(record) if record.tombstone => {
+                let deleted = record.revision;
+                return Err(Failure::no(format!("{shown}: the key was deleted at revision {deleted}")).hint(
+                    format!(
+                        "--rev {} shows it as it was before, unless that was compacted away",
+                        deleted.main - 1
+                    ),
+                ));
+            }
+            Some(record) => self.print(context, record)?,
+        }
+        snapshot.source().finish()?;
+        skipped(context, &state.damage)
+    }
+
+    fn print(&self, context: &mut Context<'_>, record: &Record<'_>) -> Result<(), Failure> {
+        let value = record.kv.value;
+        if self.output == ValueFormat::Json {
+            let document = Document {
+                schema_version: SCHEMA_VERSION,
+                key: KeyDocument::of(record, false),
+                value: STANDARD.encode(value),
+            };
+            return write_json(context.out, &document);
+        }
+        if self.hex {
+            writeln!(context.out, "{}", hex(value))?;
+            return Ok(());
+        }
+        if std::io::stdout().is_terminal() {
+            let plain = |line: &[u8]| safe(line).as_bytes() == line;
+            if !value.split(|byte| *byte == b'\n' || *byte == b'\t').all(plain) {
+                context.say(
+                    "note: the value is no plain text and is shown with escapes; redirect it for its bytes",
+                );
+                writeln!(context.out, "{}", safe(value))?;
+                return Ok(());
+            }
+        }
+        context.out.write_all(value)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,372 @@
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+
+use etcdsnap::etcd::snapshot::DigestVerdict;
+use etcdsnap::ops::finding::{Check, Finding, Grade};
+use etcdsnap::ops::verify::{CheckResult, Options, Report, verify};
+use serde::Serialize;
+
+use super::{PageFormat, SCHEMA_VERSION, write_json};
+use crate::cli::failure::{Failure, kind_name};
+use crate::cli::output::size::{grouped, humanized};
+use crate::cli::output::text::{count, hex, safe};
+use crate::cli::{Context, Outcome, input, progress, words};
+
+/// Can this backup be trusted?
+///
+/// Checks the digest, every page, every entry, every record of every key's
+/// history, leases, users, members, and what the values of Kubernetes objects
+/// are, in one pass. Nothing is written. Exit 0: sound. Exit 1: it is not.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Verify {
+    /// Snapshots, or copies of members' db files
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// A missing digest counts as a fault
+    #[arg(long)]
+    require_digest: bool,
+    /// Notes count as faults
+    #[arg(long)]
+    strict: bool,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value_t = PageFormat::Text)]
+    output: PageFormat,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'d> {
+    schema_version: u32,
+    files: Vec<FileDocument<'d>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FileDocument<'d> {
+    file: String,
+    size: u64,
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worst: Option<Grade>,
+    digest: DigestDocument,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    facts: Option<FactsDocument>,
+    checks: Vec<CheckDocument>,
+    findings: Vec<KindDocument<'d>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DigestDocument {
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stored: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    computed: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FactsDocument {
+    etcd_version: String,
+    revision: i64,
+    compact_revision: Option<i64>,
+    live_keys: u64,
+    pages_in_use: u64,
+    pages_free: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CheckDocument {
+    check: Check,
+    result: String,
+    findings: u64,
+    covered: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct KindDocument<'d> {
+    check: Check,
+    code: &'d str,
+    grade: Grade,
+    count: u64,
+    meaning: &'d str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<&'d str>,
+    first: Vec<FindingDocument<'d>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FindingDocument<'d> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    element: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bucket: Option<&'d str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    expected: &'d str,
+    found: &'d str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lost_from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lost_to: Option<String>,
+}
+
+impl Verify {
+    pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
+        let mut outcome = Outcome::Yes;
+        let mut documents = Vec::new();
+        let mut reports = Vec::new();
+        for (index, file) in self.files.iter().enumerate() {
+            let report = self.check(context, file)?;
+            outcome = outcome.max(self.outcome(&report));
+            if self.output == PageFormat::Text {
+                if index > 0 {
+                    writeln!(context.out)?;
+                }
+                self.text(context, file, &report)?;
+                context.out.flush()?;
+            }
+            reports.push((file, report));
+        }
+        if self.output == PageFormat::Json {
+            documents.extend(reports.iter().map(|(file, report)| self.document(file, report)));
+            write_json(context.out, &Document { schema_version: SCHEMA_VERSION, files: documents })?;
+        }
+        Ok(outcome)
+    }
+
+    fn check(&self, context: &Context<'_>, file: &Path) -> Result<Report, Failure> {
+        let source = input::source(file, context.global)?;
+        context.progress.hashed.store(0, Ordering::Relaxed);
+        let options = Options { prefixes: context.prefixes() };
+        let size = source.bytes().len() as u64;
+        let done = |progress: &etcdsnap::ops::Progress| progress.hashed.load(Ordering::Relaxed);
+        let settings = context.settings();
+        progress::watch(context, "verifying", size, done, || verify(&source, &settings, &options))
+            .map_err(Failure::from)
+    }
+
+    fn outcome(&self, report: &Report) -> Outcome {
+        let sound = report.is_sound()
+            && (!self.require_digest || report.digest_matches())
+            && (!self.strict || report.worst().is_none());
+        if sound { Outcome::Yes } else { Outcome::No }
+    }
+
+    fn text(&self, context: &mut Context<'_>, file: &Path, report: &Report) -> Result<(), Failure> {
+        let verbose = context.global.verbose;
+        let out = &mut *context.out;
+        let name = safe(file.as_os_str().as_encoded_bytes());
+        write!(out, "{name}: {}", humanized(report.file_size))?;
+        if let Some(facts) = &report.facts {
+            let (line, evidence) = facts.line;
+            write!(out, ", written by etcd {line} ({})", words::evidence(evidence))?;
+            write!(out, ", revision {}", facts.revision)?;
+        }
+        writeln!(out, "\n")?;
+        for check in &report.checks {
+            let (mark, covered) = (mark(check), covered(check, report));
+            writeln!(out, "  {mark:<10}  {:<10}  {covered}", check.check.to_string())?;
+        }
+        for (check, code, grade, number, findings) in report.findings.kinds() {
+            let times =
+                if number > 1 { format!(", {}", count(number, "time", "times")) } else { String::new() };
+            writeln!(out, "\n{grade}: {code} ({check}{times})")?;
+            let shown = if verbose { findings.len() } else { 5 };
+            for finding in findings.iter().take(shown) {
+                writeln!(out, "  {}", words::line(finding))?;
+                if let Some(lost) = &finding.lost {
+                    writeln!(out, "    {}", lost_keys(finding, lost))?;
+                }
+            }
+            let rest = number.saturating_sub(findings.len().min(shown) as u64);
+            if rest > 0 {
+                let how = if verbose { "" } else { " (-v shows up to a thousand)" };
+                writeln!(out, "  and {} more{how}", grouped(rest))?;
+            }
+            let (meaning, advice) = words::meaning(code);
+            writeln!(out, "  What it means: {meaning}")?;
+            if let Some(advice) = advice {
+                writeln!(out, "  What to do: {advice}")?;
+            }
+        }
+        if report.facts.is_none() {
+            if let Some(kind) = report.looks_like {
+                writeln!(out, "  It is {}.", kind_name(kind))?;
+                let error = etcdsnap::bolt::OpenError::Empty;
+                if let Some(advice) = crate::cli::failure::advice(&error, Some(kind), &name) {
+                    writeln!(out, "  What to do: {advice}")?;
+                }
+            }
+        }
+        writeln!(out, "\n{}", self.sentence(report))?;
+        Ok(())
+    }
+
+    /// The one sentence to read if nothing else is.
+    fn sentence(&self, report: &Report) -> String {
+        let notes = report.findings.count_of(Grade::Note);
+        let notes =
+            if notes == 0 { String::new() } else { format!(" {} above.", count(notes, "note", "notes")) };
+        match report.worst() {
+            None | Some(Grade::Note) if self.require_digest && !report.digest_matches() => {
+                "NOT ACCEPTED: the content is sound, but there is no digest, and --require-digest asks for one.".into()
+            }
+            None | Some(Grade::Note) if self.strict && report.worst().is_some() => {
+                format!("NOT ACCEPTED: sound, but --strict accepts no notes.{notes}")
+            }
+            None | Some(Grade::Note) if report.digest_matches() => {
+                format!("SOUND: this is what etcd saved, byte for byte, and all of it can be read.{notes}")
+            }
+            None | Some(Grade::Note) => format!(
+                "SOUND as far as can be told without a digest: all of it can be read and nothing contradicts itself.{notes}"
+            ),
+            Some(Grade::Suspicious) => {
+                "DOUBTFUL: it can be read, but it is not as etcd leaves its files. Prefer another backup if there is one.".into()
+            }
+            Some(Grade::DataLost) => {
+                "DAMAGED: do not rely on this backup. Use another copy of it or another backup; keep this file until one is restored.".into()
+            }
+            Some(Grade::Fatal) => "NOT USABLE: etcd cannot open this file.".into(),
+        }
+    }
+
+    fn document<'d>(&self, file: &Path, report: &'d Report) -> FileDocument<'d> {
+        let verdict = match (self.outcome(report), report.worst()) {
+            (Outcome::Yes, _) => "sound",
+            (Outcome::No, None | Some(Grade::Note)) => "not-accepted",
+            (Outcome::No, Some(Grade::Suspicious)) => "doubtful",
+            (Outcome::No, Some(Grade::DataLost)) => "damaged",
+            (Outcome::No, Some(Grade::Fatal)) => "not-usable",
+        };
+        FileDocument {
+            file: safe(file.as_os_str().as_encoded_bytes()),
+            size: report.file_size,
+            verdict,
+            worst: report.worst(),
+            digest: digest(report.digest),
+            facts: report.facts.as_ref().map(|facts| FactsDocument {
+                etcd_version: facts.line.0.to_string(),
+                revision: facts.revision,
+                compact_revision: facts.compact_revision,
+                live_keys: facts.live_keys,
+                pages_in_use: facts.pages.in_use,
+                pages_free: facts.pages.free,
+            }),
+            checks: report.checks.iter().map(check_document).collect(),
+            findings: report.findings.kinds().into_iter().map(kind_document).collect(),
+        }
+    }
+}
+
+fn digest(verdict: Option<DigestVerdict>) -> DigestDocument {
+    let (verdict, stored, computed) = match verdict {
+        None | Some(DigestVerdict::Absent) => ("absent", None, None),
+        Some(DigestVerdict::Matches) => ("matches", None, None),
+        Some(DigestVerdict::Differs { stored, computed }) => {
+            ("differs", Some(hex(&stored)), Some(hex(&computed)))
+        }
+    };
+    DigestDocument { verdict, stored, computed }
+}
+
+fn check_document(check: &CheckResult) -> CheckDocument {
+    CheckDocument {
+        check: check.check,
+        result: match check.worst {
+            Some(grade) => grade.to_string(),
+            None if check.skipped => "nothing-to-check".to_owned(),
+            None => "ok".to_owned(),
+        },
+        findings: check.findings,
+        covered: check.covered.iter().map(|(unit, number)| (camel(unit), (*number).into())).collect(),
+    }
+}
+
+/// `live keys` as `liveKeys`.
+fn camel(words: &str) -> String {
+    let mut parts = words.split(' ');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |name, part| {
+        let mut letters = part.chars();
+        let capital = letters.next().map(|letter| letter.to_ascii_uppercase());
+        name + &capital.into_iter().chain(letters).collect::<String>()
+    })
+}
+
+fn kind_document<'d>(
+    (check, code, grade, count, findings): (Check, &'static str, Grade, u64, &'d [Finding]),
+) -> KindDocument<'d> {
+    let (meaning, advice) = words::meaning(code);
+    let first = findings.iter().map(|finding| FindingDocument {
+        page: finding.place.page.map(|page| page.0),
+        element: finding.place.element,
+        offset: finding.place.offset.map(|offset| offset.0),
+        bucket: finding.bucket.as_deref(),
+        key: finding.key.as_ref().map(|key| safe(&key.bytes)),
+        expected: &finding.expected,
+        found: &finding.found,
+        lost_from: finding.lost.as_ref().and_then(|lost| lost.lower.as_ref()).map(|key| hex(&key.bytes)),
+        lost_to: finding.lost.as_ref().and_then(|lost| lost.upper.as_ref()).map(|key| hex(&key.bytes)),
+    });
+    KindDocument { check, code, grade, count, meaning, advice, first: first.collect() }
+}
+
+fn mark(check: &CheckResult) -> String {
+    match check.worst {
+        Some(grade) => grade.to_string(),
+        None if check.skipped => "-".to_owned(),
+        None => "ok".to_owned(),
+    }
+}
+
+fn covered(check: &CheckResult, report: &Report) -> String {
+    if check.skipped {
+        return match check.check {
+            Check::Digest => "there is none".to_owned(),
+            Check::Freelist => "none is stored, as always with etcd".to_owned(),
+            Check::Kubernetes => "no Kubernetes objects".to_owned(),
+            _ => String::new(),
+        };
+    }
+    let parts = check.covered.iter().map(|(unit, number)| match *unit {
+        "bytes" => humanized(*number),
+        "page size" => format!("pages of {} bytes", grouped(*number)),
+        unit => {
+            let one = unit.strip_suffix('s').filter(|_| *number == 1).unwrap_or(unit);
+            format!("{} {one}", grouped(*number))
+        }
+    });
+    let mut line = parts.collect::<Vec<_>>().join(", ");
+    match (check.check, report.digest) {
+        (Check::Digest, Some(DigestVerdict::Matches)) => line.push_str(", SHA-256 matches"),
+        (Check::Digest, Some(DigestVerdict::Differs { .. })) => line.push_str(", SHA-256 DOES NOT MATCH"),
+        _ => {}
+    }
+    line
+}
+
+/// Which keys of a bucket cannot be read.
+fn lost_keys(finding: &Finding, lost: &etcdsnap::bolt::KeyRange) -> String {
+    use etcdsnap::etcd::revision::RevisionKey;
+    let in_history = finding.bucket.as_deref() == Some("key");
+    let show = |key: &etcdsnap::bolt::Excerpt| match RevisionKey::parse(&key.bytes) {
+        Ok(parsed) if in_history => parsed.revision.to_string(),
+        _ => key.to_string(),
+    };
+    let what = if in_history { "records of revisions" } else { "keys" };
+    match (&lost.lower, &lost.upper) {
+        (None, None) => format!("lost: all {what} of the bucket"),
+        (Some(lower), None) => format!("lost: {what} from {} on", show(lower)),
+        (None, Some(upper)) => format!("lost: {what} below {}", show(upper)),
+        (Some(lower), Some(upper)) => format!("lost: {what} from {} to below {}", show(lower), show(upper)),
+    }
+}

@@ -1,0 +1,237 @@
+//! A library error as one line of fact, its causes, and what to do.
+
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+use etcdsnap::bolt::OpenError;
+use etcdsnap::etcd::snapshot::{FileKind, SnapshotError};
+use etcdsnap::ops::OpError;
+use etcdsnap::ops::restore::{RestoreError, TargetError};
+use etcdsnap::source::SourceError;
+
+/// Why a command has no answer.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    message: String,
+    hints: Vec<String>,
+    code: u8,
+    /// Whoever read the output has left: nothing to say.
+    silent: bool,
+}
+
+impl Failure {
+    /// Could not be done: exit code 2.
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hints: Vec::new(), code: 2, silent: false }
+    }
+
+    /// The words of the command line are wrong: exit code 2.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(message)
+    }
+
+    /// The answer is no: exit code 1.
+    pub(crate) fn no(message: impl Into<String>) -> Self {
+        Self { code: 1, ..Self::new(message) }
+    }
+
+    /// With a way to go on.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Says it on stderr.
+    pub(crate) fn report(&self) -> ExitCode {
+        if self.silent {
+            return ExitCode::SUCCESS;
+        }
+        eprintln!("error: {}", self.message);
+        for hint in &self.hints {
+            eprintln!("  hint: {hint}");
+        }
+        ExitCode::from(self.code)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        let silent = error.kind() == io::ErrorKind::BrokenPipe;
+        Self { silent, ..Self::new(format!("cannot write the output: {error}")) }
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::from(io::Error::from(error))
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        let failure = Self::new(error.to_string());
+        match error {
+            SourceError::Directory { path } => directory(&path, failure),
+            SourceError::Locked { .. } => failure
+                .hint("a running etcd holds it; take a snapshot instead: etcdctl snapshot save FILE")
+                .hint(
+                    "or stop that etcd first (kubeadm: move its manifest out of /etc/kubernetes/manifests)",
+                ),
+            SourceError::Changed { .. } => {
+                failure.hint("nothing that was read can be relied on: copy the file first, then try again")
+            }
+            SourceError::Io { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
+                failure.hint("backups of etcd are usually readable for root only: try sudo")
+            }
+            _ => failure,
+        }
+    }
+}
+
+fn directory(path: &Path, failure: Failure) -> Failure {
+    for inside in ["member/snap/db", "snap/db", "db"] {
+        let db = path.join(inside);
+        if db.is_file() {
+            return failure.hint(format!("it holds a member's database: name {}", db.display()));
+        }
+    }
+    failure.hint("name a snapshot file in it")
+}
+
+/// What to do with a file that is no database.
+pub(crate) fn advice(error: &OpenError, looks_like: Option<FileKind>, path: &str) -> Option<String> {
+    let unpack = |command: &str| Some(format!("unpack it first: {command}"));
+    match (looks_like, error) {
+        (Some(FileKind::Gzip), _) => unpack(&format!("gunzip -c {path} > snapshot.db")),
+        (Some(FileKind::Zstd), _) => unpack(&format!("zstd -d {path} -o snapshot.db")),
+        (Some(FileKind::Xz), _) => unpack(&format!("xz -dc {path} > snapshot.db")),
+        (Some(FileKind::Bzip2), _) => unpack(&format!("bzip2 -dc {path} > snapshot.db")),
+        (Some(FileKind::Zip), _) => unpack(&format!("unzip {path}")),
+        (Some(FileKind::Tar), _) => unpack(&format!("tar -xf {path}")),
+        (Some(FileKind::Encrypted), _) => Some("the file is encrypted: decrypt it first".into()),
+        (Some(FileKind::Json | FileKind::Text), _) => {
+            Some("the file is text: look into it, it may be the message of a failed download".into())
+        }
+        (Some(FileKind::Zeros), _) => Some("the file is all zeros: nothing was ever written to it".into()),
+        (_, OpenError::Empty) => Some("the backup that made it failed: use another one".into()),
+        (_, OpenError::BigEndian) => {
+            Some("bbolt keeps the byte order of the machine (s390x, say): restore it there".into())
+        }
+        (_, OpenError::BothMetas { .. }) => {
+            Some("both copies of its first page are damaged: use another copy".into())
+        }
+        _ => None,
+    }
+}
+
+/// Names a file that is no database, with what it seems to be.
+pub(crate) fn kind_name(kind: FileKind) -> &'static str {
+    match kind {
+        FileKind::Gzip => "a gzip file",
+        FileKind::Zstd => "a Zstandard file",
+        FileKind::Xz => "an xz file",
+        FileKind::Bzip2 => "a bzip2 file",
+        FileKind::Zip => "a zip archive",
+        FileKind::Tar => "a tar archive",
+        FileKind::Encrypted => "an encrypted file",
+        FileKind::Json => "JSON",
+        FileKind::Text => "text",
+        FileKind::Zeros => "nothing but zeros",
+        _ => "another kind of file",
+    }
+}
+
+impl From<SnapshotError> for Failure {
+    fn from(error: SnapshotError) -> Self {
+        match error {
+            SnapshotError::Source(error) => error.into(),
+            SnapshotError::NotADatabase { path, error, looks_like } => {
+                let mut message = format!("{}: {error}", path.display());
+                if let Some(kind) = looks_like {
+                    message.push_str(&format!("; it is {}", kind_name(kind)));
+                }
+                let failure = Self::no(message);
+                match advice(&error, looks_like, &path.display().to_string()) {
+                    Some(advice) => failure.hint(advice),
+                    None => failure.hint("this is no etcd snapshot, or its beginning is lost"),
+                }
+            }
+            error => Self::new(error.to_string()),
+        }
+    }
+}
+
+impl From<OpError> for Failure {
+    fn from(error: OpError) -> Self {
+        match error {
+            OpError::Snapshot(error) => error.into(),
+            OpError::Source(error) => error.into(),
+            OpError::Revision(error) => Self::no(error.to_string()),
+            OpError::Damaged { damage } => Self::no(format!("the file is damaged: {damage}"))
+                .hint("`etcdsnap verify FILE` tells all that is wrong and what it means")
+                .hint("--skip-damaged answers from what can still be read"),
+            error => Self::new(error.to_string()),
+        }
+    }
+}
+
+impl From<RestoreError> for Failure {
+    fn from(error: RestoreError) -> Self {
+        let failure = Self::new(error.to_string());
+        let failure = match error {
+            RestoreError::Source(error) => return error.into(),
+            RestoreError::MissingDigest(_) => Self::no("the snapshot has no digest to check it by")
+                .hint("a copy of a stopped member's db file has none: --skip-hash-check restores it; everything else was checked and is sound"),
+            RestoreError::DigestDiffers(report) => {
+                let failure = Self::no("the digest does not match: the file is not what etcd saved");
+                let stale = report.findings.kinds().iter().any(|(_, code, ..)| *code == "digest-stale");
+                if stale {
+                    failure.hint("a tool has written into the file since (etcd-dump-db, `etcdutl hashkv`, defrag); its content is sound: --skip-hash-check restores it")
+                } else {
+                    failure
+                        .hint("use another copy of this backup, or another backup")
+                        .hint("if there is none: the rest was checked and is readable; --skip-hash-check restores it, changed bytes inside values and all")
+                }
+            }
+            RestoreError::Damaged(report) => {
+                let mut failure = Self::no("the snapshot is damaged and was not restored");
+                for (check, code, grade, count, findings) in report.findings.kinds().into_iter().take(3) {
+                    if grade >= etcdsnap::ops::finding::Grade::DataLost {
+                        let first = findings.first().map(super::words::line).unwrap_or_default();
+                        failure.hints.push(format!("{check}: {code} ({count}): {first}"));
+                    }
+                }
+                failure
+                    .hint("`etcdsnap verify FILE` tells all that is wrong; use another copy or another backup")
+            }
+            RestoreError::NotADatabase(_) => Self { code: 1, ..failure },
+            RestoreError::Bootstrap(_) => failure.hint(
+                "--initial-cluster must name this member (--name) with exactly its --initial-advertise-peer-urls",
+            ),
+            RestoreError::BumpTooFar { .. } => failure.hint("1000000000 is what etcd's documentation suggests"),
+            RestoreError::Target(error) => match error {
+                TargetError::NotEmpty { .. } => {
+                    failure.hint("restore to a new directory, or move what is there aside: nothing is ever overwritten")
+                }
+                TargetError::InUse { .. } => failure.hint(
+                    "stop that etcd first (kubeadm: move its manifest out of /etc/kubernetes/manifests and wait for the container to end)",
+                ),
+                TargetError::NoSpace { .. } => failure.hint("free some space, or restore to another file system"),
+                TargetError::Busy { .. } => failure.hint("wait for it to end"),
+                TargetError::Io { error, .. } if error.kind() == io::ErrorKind::StorageFull => {
+                    failure.hint("the disk is full; nothing was left behind: free some space and try again")
+                }
+                TargetError::Io { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
+                    failure.hint("etcd's directories usually belong to root or etcd: try sudo")
+                }
+                _ => failure,
+            },
+            RestoreError::ReadBack { .. } => {
+                failure.hint("the disk did not keep what was written to it; nothing was published")
+            }
+            _ => failure,
+        };
+        failure
+    }
+}

@@ -1,0 +1,173 @@
+//! Arguments, dispatch, and how an answer becomes an exit code.
+
+mod commands;
+mod failure;
+mod input;
+mod output;
+mod progress;
+mod words;
+
+use std::io::{self, BufWriter, Write};
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use etcdsnap::kube::registry_key::Prefixes;
+use etcdsnap::ops::{Progress, Settings};
+
+use failure::Failure;
+
+/// Reads, verifies, lists and restores etcd snapshots, with no etcd running.
+///
+/// FILE is a snapshot made with `etcdctl snapshot save`, or a copy of a stopped
+/// member's db file. It is never written to.
+#[derive(Debug, Parser)]
+#[command(name = "etcdsnap", version, max_term_width = 100, disable_help_subcommand = true, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 yes or done; 1 the answer is no (damage, differences, nothing found);
+2 it could not be done (usage, permission, a file in use).";
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// Only the answer: no progress, no notes
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Also what is usually left out
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    /// Answer from what can be read of a damaged file; exit 1 if anything was left out
+    #[arg(long, global = true)]
+    skip_damaged: bool,
+    /// Where Kubernetes keeps its keys (API server's --etcd-prefix), if not /registry,
+    /// /kubernetes.io or /openshift.io
+    #[arg(long, global = true, value_name = "PREFIX")]
+    etcd_prefix: Vec<String>,
+    /// Read the file into memory instead of mapping it
+    #[arg(long, global = true)]
+    no_mmap: bool,
+    /// Threads to use [default: as many as there are cores]
+    #[arg(long, global = true, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(alias = "check")]
+    Verify(commands::verify::Verify),
+    Status(commands::status::Status),
+    Hashkv(commands::hashkv::Hashkv),
+    Members(commands::members::Members),
+    Keys(commands::keys::Keys),
+    Value(commands::value::Value),
+    List(commands::list::List),
+    Restore(Box<commands::restore::Restore>),
+    Version(commands::version::Version),
+    Completion(commands::completion::Completion),
+    Man(commands::man::Man),
+    /// `snapshot status` and `snapshot restore`, as etcdutl has them
+    #[command(hide = true, subcommand)]
+    Snapshot(SnapshotCommand),
+    /// `member list`, as etcdctl has it
+    #[command(hide = true, subcommand)]
+    Member(MemberCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum SnapshotCommand {
+    Status(commands::status::Status),
+    Restore(Box<commands::restore::Restore>),
+}
+
+#[derive(Debug, Subcommand)]
+enum MemberCommand {
+    List(commands::members::Members),
+}
+
+/// What a command came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Outcome {
+    /// Exit code 0.
+    Yes,
+    /// Exit code 1.
+    No,
+}
+
+/// What every command works with.
+pub(crate) struct Context<'c> {
+    global: &'c Global,
+    out: &'c mut dyn Write,
+    progress: &'c Progress,
+}
+
+impl<'c> Context<'c> {
+    fn settings(&self) -> Settings<'c> {
+        let mut settings = Settings::new(self.progress);
+        if let Some(threads) = self.global.threads {
+            settings.threads = threads;
+        }
+        settings.skip_damaged = self.global.skip_damaged;
+        settings
+    }
+
+    fn prefixes(&self) -> Prefixes {
+        if self.global.etcd_prefix.is_empty() {
+            Prefixes::well_known()
+        } else {
+            Prefixes::new(&self.global.etcd_prefix)
+        }
+    }
+
+    /// A line for the person at the terminal, not part of the answer.
+    fn say(&self, line: impl std::fmt::Display) {
+        if !self.global.quiet {
+            eprintln!("{line}");
+        }
+    }
+}
+
+/// Runs the program.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    etcdsnap::source::install_fault_guard();
+    let progress = Progress::default();
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let mut context = Context { global: &cli.global, out: &mut out, progress: &progress };
+    let result = run(&cli.command, &mut context).and_then(|outcome| {
+        out.flush().map_err(Failure::from)?;
+        Ok(outcome)
+    });
+    match result {
+        Ok(Outcome::Yes) => ExitCode::SUCCESS,
+        Ok(Outcome::No) => ExitCode::from(1),
+        Err(failure) => {
+            // What was answered so far comes first; a reader that left is no error.
+            let _ = out.flush();
+            failure.report()
+        }
+    }
+}
+
+fn run(command: &Command, context: &mut Context<'_>) -> Result<Outcome, Failure> {
+    match command {
+        Command::Verify(args) => args.run(context),
+        Command::Status(args) | Command::Snapshot(SnapshotCommand::Status(args)) => args.run(context),
+        Command::Hashkv(args) => args.run(context),
+        Command::Members(args) | Command::Member(MemberCommand::List(args)) => args.run(context),
+        Command::Keys(args) => args.run(context),
+        Command::Value(args) => args.run(context),
+        Command::List(args) => args.run(context),
+        Command::Restore(args) | Command::Snapshot(SnapshotCommand::Restore(args)) => args.run(context),
+        Command::Version(args) => args.run(context),
+        Command::Completion(args) => args.run(context, &mut Cli::command()),
+        Command::Man(args) => args.run(context, &Cli::command()),
+    }
+}

@@ -1,0 +1,6 @@
+//! Forms of output: each writes to any `io::Write`.
+
+pub(crate) mod boxed;
+pub(crate) mod columns;
+pub(crate) mod size;
+pub(crate) mod text;

@@ -1,0 +1,81 @@
+//! Bytes from a snapshot as text that does nothing to a terminal.
+//!
+//! A snapshot may hold anything: escape sequences, line breaks, marks that turn
+//! the direction of writing. They are written as escapes wherever the output is
+//! text, terminal or not.
+
+use std::fmt::Write as _;
+
+/// Whether a character changes more than the cell it is printed in.
+fn is_dangerous(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}')
+}
+
+/// Bytes as printable text. Text that is harmless stays as it is; in any other,
+/// backslashes are doubled too, so that the bytes can be told from it.
+pub(crate) fn safe(bytes: &[u8]) -> String {
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && !text.chars().any(is_dangerous)
+    {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '\\' => out.push_str("\\\\"),
+                '\n' => out.push_str("\\n"),
+                '\t' => out.push_str("\\t"),
+                '\r' => out.push_str("\\r"),
+                character if character.is_ascii_control() => {
+                    let _ = write!(out, "\\x{:02x}", u32::from(character));
+                }
+                character if is_dangerous(character) => {
+                    let _ = write!(out, "\\u{{{:x}}}", u32::from(character));
+                }
+                character => out.push(character),
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(out, "\\x{byte:02x}");
+        }
+    }
+    out
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// `1 key`, `2 keys`.
+pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", super::size::grouped(number), if number == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_reaches_the_terminal_raw() {
+        assert_eq!(safe(b"/registry/pods/a"), "/registry/pods/a");
+        assert_eq!(safe("caf\u{e9}".as_bytes()), "caf\u{e9}");
+        assert_eq!(safe(b"C:\\x"), "C:\\x");
+        assert_eq!(safe(b"a\x1b[31m\\"), "a\\x1b[31m\\\\");
+        assert_eq!(safe(b"a\nb\x7f\xff"), "a\\nb\\x7f\\xff");
+        assert_eq!(safe("\u{202e}\u{9b}\u{2028}".as_bytes()), "\\u{202e}\\u{9b}\\u{2028}");
+    }
+
+    #[test]
+    fn numbers_agree_with_their_nouns() {
+        assert_eq!(count(1, "key", "keys"), "1 key");
+        assert_eq!(count(1200, "key", "keys"), "1,200 keys");
+    }
+}

@@ -1,0 +1,54 @@
+//! A bar on stderr for what takes over a second, only on a terminal.
+
+use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::Context;
+use etcdsnap::ops::Progress;
+
+/// How long nothing is shown.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Runs `work` and shows how far it is. `done` tells the bytes done, of `total`.
+pub(crate) fn watch<T>(
+    context: &Context<'_>,
+    what: &str,
+    total: u64,
+    done: impl Fn(&Progress) -> u64 + Sync,
+    work: impl FnOnce() -> T,
+) -> T {
+    if context.global.quiet || !std::io::stderr().is_terminal() {
+        return work();
+    }
+    let finished = AtomicBool::new(false);
+    let progress = context.progress;
+    std::thread::scope(|scope| {
+        let drawing = scope.spawn(|| {
+            let start = Instant::now();
+            while start.elapsed() < PATIENCE {
+                if finished.load(Ordering::Acquire) {
+                    return;
+                }
+                std::thread::park_timeout(Duration::from_millis(50));
+            }
+            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+            if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {bytes} of {total_bytes}, {eta}")
+            {
+                bar.set_style(style);
+            }
+            bar.set_message(what.to_owned());
+            while !finished.load(Ordering::Acquire) {
+                bar.set_position(done(progress).min(total));
+                std::thread::park_timeout(Duration::from_millis(100));
+            }
+            bar.finish_and_clear();
+        });
+        let result = work();
+        finished.store(true, Ordering::Release);
+        drawing.thread().unpark();
+        result
+    })
+}

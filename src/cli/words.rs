@@ -1,0 +1,234 @@
+//! What findings mean, in words for whoever has to decide something.
+
+use etcdsnap::etcd::state::LineEvidence;
+use etcdsnap::ops::finding::Finding;
+
+use super::output::text::safe;
+
+/// Place, key, expectation and finding in one line.
+pub(crate) fn line(finding: &Finding) -> String {
+    let mut parts = Vec::new();
+    if let Some(bucket) = &finding.bucket {
+        parts.push(format!("bucket {bucket}"));
+    }
+    let place = finding.place.to_string();
+    if !place.is_empty() {
+        parts.push(place);
+    }
+    if let Some(key) = &finding.key {
+        let key = if finding.code == "record-unreadable" || finding.bucket.as_deref() == Some("lease") {
+            key.to_string()
+        } else {
+            format!("{}{}", safe(&key.bytes), if key.cut { "..." } else { "" })
+        };
+        parts.push(format!("key {key}"));
+    }
+    let place = parts.join(", ");
+    let separator = if place.is_empty() { "" } else { ": " };
+    match (finding.expected.is_empty(), finding.found.is_empty()) {
+        (false, false) => format!("{place}{separator}expected {}, found {}", finding.expected, finding.found),
+        _ => place,
+    }
+}
+
+/// What a kind of finding means, and what to do about it.
+pub(crate) fn meaning(code: &str) -> (&'static str, Option<&'static str>) {
+    match code {
+        "empty-file" => (
+            "The backup that made this file failed before it wrote anything.",
+            Some("Use another backup, and look at the job that made this one."),
+        ),
+        "file-too-short" | "not-a-database" => (
+            "This is no etcd snapshot, or its beginning is lost.",
+            Some("Check that this is the right file and that it was copied or downloaded whole."),
+        ),
+        "both-metas-unusable" => (
+            "Both copies of the page that leads to everything else are damaged.",
+            Some("Use another copy of this backup."),
+        ),
+        "big-endian" => (
+            "bbolt keeps the byte order of the machine that wrote the file (s390x, say).",
+            Some("Check and restore it on such a machine with etcd's own tools."),
+        ),
+        "truncated" => (
+            "The end of the file is missing: a download or copy that was cut off, or a full disk.",
+            Some("Copy the file again from where it was made; what is cut off cannot be brought back."),
+        ),
+        "length" => (
+            "The pages do not end where the digest begins: the file was changed after it was saved.",
+            Some("Use another copy if there is one."),
+        ),
+        "digest-absent" => (
+            "A copy of a member's db file has no digest, so changed bytes inside values cannot be noticed. All else is checked.",
+            Some(
+                "Restore it with --skip-hash-check. For backups prefer `etcdctl snapshot save`, which adds a digest.",
+            ),
+        ),
+        "digest-lost" => (
+            "The file looks like a snapshot whose last 32 bytes were cut off. A snapshot that a member received from its leader (…snap.db) looks the same and is whole.",
+            Some(
+                "If this came from `etcdctl snapshot save`, copy it again; if all else is sound, --skip-hash-check restores it.",
+            ),
+        ),
+        "digest-cut" => (
+            "There are some bytes behind the pages, but no whole digest.",
+            Some("Copy the file again from where it was made."),
+        ),
+        "digest-differs" => (
+            "The file is not what etcd saved: bytes were changed, by a bad disk, a bad copy or on purpose.",
+            Some("Use another copy, or another backup. What the other checks found sound can be read."),
+        ),
+        "digest-stale" => (
+            "A tool opened the file for writing after it was saved (etcd-dump-db, `etcdutl hashkv`, defrag or migrate do) and committed. The content is usually as good as before.",
+            Some(
+                "If you know which tool it was and the other checks are sound, restore with --skip-hash-check.",
+            ),
+        ),
+        "meta-unusable" => (
+            "One of the two copies of the first page is damaged; the other one holds, and etcd opens the file.",
+            Some("Something has damaged this file: prefer another copy if there is one."),
+        ),
+        "page-beyond-file" => (
+            "A part of the database lies behind the end of the file.",
+            Some("Copy the file again; see `truncated`."),
+        ),
+        "reference-out-of-range"
+        | "page-id"
+        | "page-type"
+        | "overflow-out-of-range"
+        | "multiple-references"
+        | "empty-branch"
+        | "element-table-too-long"
+        | "too-deep" => (
+            "A page of the tree is damaged, and the keys below it cannot be read. etcd would crash on it or serve without them.",
+            Some("Use another copy or another backup; --skip-damaged reads the rest."),
+        ),
+        "element-outside-page" | "key-size" | "elements-too-large" | "bucket-header" | "inline-bucket" => (
+            "An entry points out of its page and cannot be read.",
+            Some("Use another copy or another backup; --skip-damaged reads the rest."),
+        ),
+        "key-order" | "key-below-parent" | "key-above-parent" => (
+            "Keys are not where etcd looks for them: it would not find them, or find wrong ones.",
+            Some("Use another copy or another backup."),
+        ),
+        "empty-leaf"
+        | "elements-overlap"
+        | "element-flags"
+        | "uneven-depth"
+        | "bucket-in-inline-bucket"
+        | "not-a-bucket" => (
+            "bbolt never writes this: something else has changed the file.",
+            Some("Prefer another copy if there is one."),
+        ),
+        "not-a-freelist" | "freelist-too-long" => (
+            "The list of free pages is damaged, and etcd would crash on it at start.",
+            Some("A restore does not need the list; restore from another copy if there is one."),
+        ),
+        "free-out-of-range"
+        | "freed-twice"
+        | "freelist-order"
+        | "reachable-freed"
+        | "unreachable-unfreed" => (
+            "The list of free pages contradicts the tree: etcd could overwrite data in use. A restore drops the list.",
+            None,
+        ),
+        "unknown-bucket" => (
+            "A bucket that etcd 3.4 to 3.7 do not have: of a newer etcd, or not of etcd at all. It is kept as it is.",
+            None,
+        ),
+        "missing-bucket" => ("No etcd has ever started on this database, or it is not of etcd.", None),
+        "entry" => (
+            "An entry of a small bucket is not what etcd keeps there; etcd may refuse to start on it.",
+            Some("Prefer another copy if there is one."),
+        ),
+        "record-unreadable" => (
+            "A record of a key's history cannot be read; etcd crashes on such a record at start.",
+            Some("Use another copy or another backup."),
+        ),
+        "revision-gap" | "sub-revision-gap" | "nothing-to-update" | "nothing-to-delete" => (
+            "Records are missing from the history above the compact revision, where etcd never drops any.",
+            Some("Keys may have vanished or show an old value. Use another copy or another backup."),
+        ),
+        "mod-revision"
+        | "create-revision"
+        | "version"
+        | "first-version"
+        | "tombstone-content"
+        | "empty-key"
+        | "revision-repeated"
+        | "version-step"
+        | "create-revision-changed"
+        | "born-twice" => (
+            "A record contradicts the rules that etcd's history obeys: it was changed after it was written, or written by a faulty etcd.",
+            Some("Compare it with another member's snapshot (`etcdsnap hashkv A B`)."),
+        ),
+        "compaction-unfinished" => (
+            "A compaction was asked for and not finished; etcd finishes it at its next start. A restore with a bumped revision leaves the same mark.",
+            None,
+        ),
+        "compacted-beyond-last-record" => (
+            "The last record was dropped by a compaction; the revision is that of the compaction. Harmless from etcd 3.4.32 and 3.5.14 on.",
+            None,
+        ),
+        "lease-unreadable" => {
+            ("A lease cannot be read; etcd would crash on it or keep its keys for ever.", None)
+        }
+        "lease-missing" => (
+            "The key is attached to a lease that is not there and will never expire. etcd logs it at start and goes on.",
+            None,
+        ),
+        "alarm-nospace" => (
+            "The database had reached its quota. The restored cluster would still refuse writes.",
+            Some(
+                "After the restore: raise the quota or compact and defragment, then `etcdctl alarm disarm`.",
+            ),
+        ),
+        "alarm-corrupt" => (
+            "Members had disagreed about the data. The restored cluster would still refuse requests.",
+            Some(
+                "Compare the snapshots of all members (`etcdsnap hashkv A B C`) and restore from the right one; then `etcdctl alarm disarm`.",
+            ),
+        ),
+        "alarm-unknown" => ("An alarm that etcd up to 3.7 does not know.", None),
+        "auth-without-root" => (
+            "Authentication is on and nobody can administrate it: the restored cluster could not be managed.",
+            None,
+        ),
+        "role-missing" => ("A user has a role that does not exist; it grants nothing.", None),
+        "zombie-member" | "member-not-in-raft" | "stray-learner" | "voter-without-member" => (
+            "The old cluster's list of members was not what raft had: a known fault of 3.5 before 3.5.26, which 3.6 would have believed. A restore writes new members and heals it.",
+            None,
+        ),
+        "member-name-shared" | "peer-url-shared" => (
+            "Two members of the old cluster claim the same name or address: one of them is a leftover. A restore heals it.",
+            None,
+        ),
+        "learner-not-promoted" => (
+            "A promoted learner is still a learner in the list: a known fault of 3.5 before 3.5.20. A restore heals it.",
+            None,
+        ),
+        "learner-promoted-silently" => (
+            "A learner became a voter in the list by an update of its URLs: a known fault before 3.5.31 and 3.6.12. A restore heals it.",
+            None,
+        ),
+        "conf-state-stale" => (
+            "This cluster was restored from a snapshot before: raft's entry still names the cluster before that one. Harmless.",
+            None,
+        ),
+        "value-broken" => (
+            "A stored Kubernetes object cannot be decoded; an API server fails to list its whole type.",
+            Some("Prefer another copy if there is one; find the object with `etcdsnap value FILE KEY`."),
+        ),
+        "value-unknown" => ("Under a Kubernetes key there is something that no API server writes.", None),
+        _ => ("", None),
+    }
+}
+
+/// How the version is known, in words.
+pub(crate) fn evidence(evidence: LineEvidence) -> &'static str {
+    match evidence {
+        LineEvidence::StorageVersion => "by its storage version",
+        LineEvidence::TermOrConfState => "by the term or confState in it, which 3.5 brought",
+        LineEvidence::Absence => "as it has neither term nor confState; 3.4 or older",
+    }
+}

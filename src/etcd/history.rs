@@ -1,0 +1,403 @@
+//! The rules that etcd's history obeys, and records that break them.
+//!
+//! What holds of all history: a write carries its own revision, a life of a key
+//! begins with version 1 and counts up by one, revisions ascend. What holds
+//! above the compact revision, where nothing was ever dropped: every main
+//! revision is there, the changes of a transaction are numbered from 0 without a
+//! gap, and whatever a record builds on is there too. A record that is missing
+//! there was lost.
+//!
+//! Source: etcd `server/storage/mvcc/{kvstore_txn,key_index,kvstore_compaction}.go`
+//! @ v3.6.14.
+
+use crate::bolt::{Excerpt, FileOffset};
+
+use super::keyspace::Succession;
+use super::record::{Record, RecordFold};
+use super::revision::Revision;
+
+/// A record that breaks a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryFault {
+    /// The record's revision.
+    pub revision: Revision,
+    /// The record's key.
+    pub key: Excerpt,
+    /// Where its leaf element stands in the file.
+    pub offset: FileOffset,
+    /// The rule.
+    pub kind: HistoryFaultKind,
+}
+
+/// The rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HistoryFaultKind {
+    /// The mod revision inside is not the record's own.
+    ModRevision(i64),
+    /// Created after it was written, or before there was anything.
+    CreateRevision(i64),
+    /// Version below 1, or greater than the revisions since creation allow.
+    Version(i64),
+    /// Version 1 but not created now, or created now but not version 1.
+    FirstVersion {
+        /// The version.
+        version: i64,
+        /// The create revision.
+        create: i64,
+    },
+    /// A tombstone that holds more than its key.
+    TombstoneContent,
+    /// A write under the empty key that is not a restore's bump record.
+    EmptyKey,
+    /// The same revision as the record before, once as write, once as deletion.
+    Repeated,
+    /// Main revisions are missing between the record before and this one.
+    Gap {
+        /// Main revision of the record before.
+        after: i64,
+    },
+    /// Changes of its transaction are missing before this one.
+    SubGap {
+        /// The sub revision that should come here.
+        expected: i64,
+    },
+    /// Not the version that follows the record before it of the same key.
+    VersionStep {
+        /// The version before.
+        previous: i64,
+        /// This version.
+        version: i64,
+    },
+    /// Another create revision than the record before it of the same life.
+    CreateChanged {
+        /// The create revision before.
+        previous: i64,
+        /// This one.
+        create: i64,
+    },
+    /// A new life of a key that was alive.
+    BornTwice,
+    /// An update of a key whose earlier versions should be there and are not.
+    NothingToUpdate(i64),
+    /// The deletion of a key that should be there and is not.
+    NothingToDelete,
+}
+
+impl HistoryFaultKind {
+    /// A stable name of the rule.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::ModRevision(_) => "mod-revision",
+            Self::CreateRevision(_) => "create-revision",
+            Self::Version(_) => "version",
+            Self::FirstVersion { .. } => "first-version",
+            Self::TombstoneContent => "tombstone-content",
+            Self::EmptyKey => "empty-key",
+            Self::Repeated => "revision-repeated",
+            Self::Gap { .. } => "revision-gap",
+            Self::SubGap { .. } => "sub-revision-gap",
+            Self::VersionStep { .. } => "version-step",
+            Self::CreateChanged { .. } => "create-revision-changed",
+            Self::BornTwice => "born-twice",
+            Self::NothingToUpdate(_) => "nothing-to-update",
+            Self::NothingToDelete => "nothing-to-delete",
+        }
+    }
+
+    /// Whether records are missing, rather than wrong.
+    pub fn is_loss(&self) -> bool {
+        matches!(
+            self,
+            Self::Gap { .. } | Self::SubGap { .. } | Self::NothingToUpdate(_) | Self::NothingToDelete
+        )
+    }
+}
+
+/// Broken rules: exact counts, and the first of each in full.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HistoryLog {
+    kinds: std::collections::BTreeMap<&'static str, (u64, Vec<HistoryFault>)>,
+}
+
+impl HistoryLog {
+    const KEPT: usize = 1000;
+
+    fn push(&mut self, record: &Record<'_>, kind: HistoryFaultKind) {
+        let (count, kept) = self.kinds.entry(kind.code()).or_default();
+        *count = count.saturating_add(1);
+        if kept.len() < Self::KEPT {
+            let key = Excerpt::of(record.kv.key);
+            kept.push(HistoryFault { revision: record.revision, key, offset: record.offset, kind });
+        }
+    }
+
+    fn append(&mut self, later: Self) {
+        for (code, (more, faults)) in later.kinds {
+            let (count, kept) = self.kinds.entry(code).or_default();
+            *count = count.saturating_add(more);
+            let room = Self::KEPT.saturating_sub(kept.len());
+            kept.extend(faults.into_iter().take(room));
+        }
+    }
+
+    /// The faults of each rule: its code, how many, and the first of them.
+    pub fn kinds(&self) -> impl Iterator<Item = (&'static str, u64, &[HistoryFault])> {
+        self.kinds.iter().map(|(code, (count, faults))| (*code, *count, faults.as_slice()))
+    }
+
+    /// Whether all rules hold.
+    pub fn is_empty(&self) -> bool {
+        self.kinds.is_empty()
+    }
+}
+
+/// Checks each record on its own and against the one before it.
+#[derive(Debug, Clone, Copy)]
+pub struct RevisionOrder {
+    /// The compact revision, 0 if there is none.
+    pub compact: i64,
+}
+
+/// What a run of records says of their order.
+#[derive(Debug, Default)]
+pub struct OrderPart<'a> {
+    first: Option<Record<'a>>,
+    last: Option<Record<'a>>,
+    log: HistoryLog,
+}
+
+impl RevisionOrder {
+    fn alone(record: &Record<'_>, log: &mut HistoryLog) {
+        let kv = &record.kv;
+        if record.tombstone {
+            if (kv.create_revision, kv.mod_revision, kv.version, kv.lease) != (0, 0, 0, 0)
+                || !kv.value.is_empty()
+            {
+                log.push(record, HistoryFaultKind::TombstoneContent);
+            }
+            if kv.key.is_empty() {
+                log.push(record, HistoryFaultKind::EmptyKey);
+            }
+            return;
+        }
+        if record.is_bump() {
+            return;
+        }
+        if kv.key.is_empty() {
+            log.push(record, HistoryFaultKind::EmptyKey);
+        }
+        let main = record.revision.main;
+        if kv.mod_revision != main {
+            log.push(record, HistoryFaultKind::ModRevision(kv.mod_revision));
+        }
+        if kv.create_revision < 1 || kv.create_revision > main {
+            log.push(record, HistoryFaultKind::CreateRevision(kv.create_revision));
+        } else if kv.version < 1 || kv.version.saturating_sub(1) > main.saturating_sub(kv.create_revision) {
+            log.push(record, HistoryFaultKind::Version(kv.version));
+        } else if (kv.version == 1) != (kv.create_revision == main) {
+            let kind = HistoryFaultKind::FirstVersion { version: kv.version, create: kv.create_revision };
+            log.push(record, kind);
+        }
+    }
+
+    /// `previous` is `None` for the first record of the store.
+    fn follow(&self, previous: Option<&Record<'_>>, record: &Record<'_>, log: &mut HistoryLog) {
+        let Revision { main, sub } = record.revision;
+        // At or below the compact revision anything may have been dropped.
+        let all_there = main > self.compact;
+        // The first write of a store has revision 2.
+        let before = previous.map_or(Revision { main: 1, sub: 0 }, |previous| previous.revision);
+        if previous.is_some() && before == record.revision {
+            log.push(record, HistoryFaultKind::Repeated);
+            return;
+        }
+        if !all_there {
+            return;
+        }
+        if main == before.main {
+            let expected = before.sub.saturating_add(1);
+            if sub != expected {
+                log.push(record, HistoryFaultKind::SubGap { expected });
+            }
+            return;
+        }
+        let after = before.main.max(self.compact);
+        // A restore with a bumped revision leaps ahead on purpose.
+        if main > after.saturating_add(1) && !record.is_bump() {
+            log.push(record, HistoryFaultKind::Gap { after });
+        }
+        if sub != 0 {
+            log.push(record, HistoryFaultKind::SubGap { expected: 0 });
+        }
+    }
+}
+
+impl<'a> RecordFold<'a> for RevisionOrder {
+    type Part = OrderPart<'a>;
+    type Total = OrderPart<'a>;
+
+    fn total(&self) -> OrderPart<'a> {
+        OrderPart::default()
+    }
+
+    fn part(&self) -> OrderPart<'a> {
+        OrderPart::default()
+    }
+
+    #[inline]
+    fn record(&self, part: &mut OrderPart<'a>, record: &Record<'a>) {
+        Self::alone(record, &mut part.log);
+        match &part.last {
+            Some(last) => self.follow(Some(last), record, &mut part.log),
+            None => part.first = Some(*record),
+        }
+        part.last = Some(*record);
+    }
+
+    fn join(&self, total: &mut OrderPart<'a>, part: OrderPart<'a>) {
+        if let Some(first) = &part.first {
+            self.follow(total.last.as_ref(), first, &mut total.log);
+            total.first.get_or_insert(*first);
+            total.last = part.last;
+        }
+        total.log.append(part.log);
+    }
+}
+
+impl OrderPart<'_> {
+    /// What was found.
+    pub fn log(&self) -> &HistoryLog {
+        &self.log
+    }
+}
+
+/// Checks each record against the one before it of the same key.
+#[derive(Debug, Clone, Copy)]
+pub struct Lives {
+    /// The compact revision, 0 if there is none.
+    pub compact: i64,
+}
+
+impl<'a> Succession<'a> for Lives {
+    type Log = HistoryLog;
+    const ACTIVE: bool = true;
+
+    fn follow(&self, log: &mut HistoryLog, previous: Option<&Record<'a>>, current: &Record<'a>) {
+        let kv = &current.kv;
+        if current.is_bump() || kv.key.is_empty() {
+            return;
+        }
+        let all_there = current.revision.main > self.compact;
+        let kind = match (previous, current.tombstone) {
+            (Some(_), true) => return,
+            // Deleted twice is no harm: the second did nothing.
+            (None, true) if all_there => HistoryFaultKind::NothingToDelete,
+            (None, true) => return,
+            (None, false) if all_there && kv.version > 1 => HistoryFaultKind::NothingToUpdate(kv.version),
+            (None, false) => return,
+            (Some(_), false) if kv.version == 1 && kv.create_revision == current.revision.main => {
+                HistoryFaultKind::BornTwice
+            }
+            (Some(previous), false) if previous.kv.create_revision != kv.create_revision => {
+                let previous = previous.kv.create_revision;
+                HistoryFaultKind::CreateChanged { previous, create: kv.create_revision }
+            }
+            (Some(previous), false) if previous.kv.version.checked_add(1) != Some(kv.version) => {
+                HistoryFaultKind::VersionStep { previous: previous.kv.version, version: kv.version }
+            }
+            (Some(_), false) => return,
+        };
+        log.push(current, kind);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::key_value::KeyValue;
+    use super::*;
+
+    fn put(main: i64, sub: i64, create: i64, version: i64) -> Record<'static> {
+        let kv = KeyValue {
+            key: b"k",
+            create_revision: create,
+            mod_revision: main,
+            version,
+            ..KeyValue::default()
+        };
+        Record { revision: Revision { main, sub }, tombstone: false, kv, offset: FileOffset(0) }
+    }
+
+    fn deletion(main: i64) -> Record<'static> {
+        let kv = KeyValue { key: b"k", ..KeyValue::default() };
+        Record { revision: Revision { main, sub: 0 }, tombstone: true, kv, offset: FileOffset(0) }
+    }
+
+    fn bump(main: i64) -> Record<'static> {
+        let kv = KeyValue::default();
+        Record { revision: Revision { main, sub: 0 }, tombstone: false, kv, offset: FileOffset(0) }
+    }
+
+    /// Codes of what the order check finds, the records cut into two runs at
+    /// every place: the answer must not depend on it.
+    fn order(compact: i64, records: &[Record<'static>]) -> Vec<&'static str> {
+        let check = RevisionOrder { compact };
+        let answer = |cut: usize| {
+            let mut total = check.total();
+            for run in [&records[..cut], &records[cut..]] {
+                let mut part = check.part();
+                run.iter().for_each(|record| check.record(&mut part, record));
+                check.join(&mut total, part);
+            }
+            total.log.kinds().map(|(code, ..)| code).collect::<Vec<_>>()
+        };
+        for cut in 0..records.len() {
+            assert_eq!(answer(cut), answer(records.len()), "cut at {cut}");
+        }
+        answer(records.len())
+    }
+
+    #[test]
+    fn sound_history_has_nothing_to_say() {
+        assert!(order(0, &[put(2, 0, 2, 1), put(3, 0, 2, 2), deletion(4), put(5, 0, 5, 1)]).is_empty());
+        assert!(order(9, &[put(3, 0, 2, 2), put(7, 4, 2, 3), deletion(10), bump(1_000)]).is_empty());
+    }
+
+    #[test]
+    fn each_rule_is_seen_broken() {
+        assert_eq!(order(0, &[put(2, 0, 2, 1), put(4, 0, 2, 2)]), ["revision-gap"]);
+        assert_eq!(order(0, &[put(3, 0, 2, 2)]), ["revision-gap"]);
+        assert_eq!(order(0, &[put(2, 1, 2, 1)]), ["sub-revision-gap"]);
+        assert_eq!(order(0, &[put(2, 0, 2, 1), put(2, 2, 2, 1)]), ["sub-revision-gap"]);
+        assert_eq!(order(0, &[put(2, 0, 2, 1), deletion(2)]), ["revision-repeated"]);
+        assert_eq!(order(0, &[put(2, 0, 2, 2)]), ["version"]);
+        assert_eq!(order(5, &[put(2, 0, 1, 1)]), ["first-version"]);
+        assert_eq!(order(5, &[put(2, 0, 3, 1)]), ["create-revision"]);
+        let mut wrong = put(2, 0, 2, 1);
+        wrong.kv.mod_revision = 7;
+        assert_eq!(order(0, &[wrong]), ["mod-revision"]);
+        let mut full = deletion(3);
+        full.kv.value = b"v";
+        assert_eq!(order(0, &[put(2, 0, 2, 1), full]), ["tombstone-content"]);
+        let mut nameless = put(2, 0, 2, 1);
+        nameless.kv.key = b"";
+        assert_eq!(order(0, &[nameless]), ["empty-key"]);
+    }
+
+    #[test]
+    fn lives_of_a_key() {
+        let follow = |compact, previous: Option<Record<'static>>, current: Record<'static>| {
+            let mut log = HistoryLog::default();
+            Lives { compact }.follow(&mut log, previous.as_ref(), &current);
+            log.kinds().map(|(code, ..)| code).next()
+        };
+        assert_eq!(follow(0, Some(put(2, 0, 2, 1)), put(3, 0, 2, 2)), None);
+        assert_eq!(follow(0, None, put(3, 0, 3, 1)), None);
+        assert_eq!(follow(5, None, put(3, 0, 2, 2)), None);
+        assert_eq!(follow(0, None, put(3, 0, 2, 2)), Some("nothing-to-update"));
+        assert_eq!(follow(0, None, deletion(3)), Some("nothing-to-delete"));
+        assert_eq!(follow(0, Some(put(2, 0, 2, 1)), put(3, 0, 3, 1)), Some("born-twice"));
+        assert_eq!(follow(0, Some(put(2, 0, 2, 1)), put(4, 0, 2, 3)), Some("version-step"));
+        assert_eq!(follow(0, Some(put(4, 0, 2, 3)), put(5, 0, 3, 2)), Some("create-revision-changed"));
+    }
+}

@@ -1,0 +1,129 @@
+//! Which keys there are, and one key's value.
+
+use crate::bolt::{Db, WalkOptions, walk};
+use crate::etcd::hash_kv::Window;
+use crate::etcd::keyspace::{Keyspace, KeyspaceFold};
+use crate::etcd::record::{Record, RecordFold, Records};
+use crate::etcd::schema;
+
+use super::hashkv::window;
+use super::{Damage, OpError, Settings};
+
+/// The live keys of a store at a revision.
+#[derive(Debug)]
+pub struct KeyListing<'a> {
+    keyspace: Keyspace<'a>,
+    /// The revision that was asked for, or the current one.
+    pub revision: i64,
+    /// The revisions that could be asked for.
+    pub window: Window,
+    /// Damage that was skipped.
+    pub damage: Damage,
+}
+
+/// Lists the keys of `db` that begin with one of `prefixes` (all keys, if there
+/// are none), as they were at `revision` or are now.
+///
+/// # Errors
+/// A revision that is not there; a damaged file, unless that is to be skipped.
+pub fn keys<'a>(
+    db: &Db<'a>,
+    prefixes: Vec<Vec<u8>>,
+    revision: Option<i64>,
+    settings: &Settings<'_>,
+) -> Result<KeyListing<'a>, OpError> {
+    let window = window(db, settings);
+    let revision = window.resolve(revision)?;
+    let fold = KeyspaceFold::new(db.image).at(revision).with_prefixes(prefixes);
+    let options = WalkOptions { only: Some(&[schema::KEY]), ..settings.walk() };
+    let ((keyspace, records), report) = walk(db, &Records(fold), &options);
+    let damage =
+        Damage { missing_bytes: db.missing_bytes(), tree: report.faults, records }.tolerated(settings)?;
+    Ok(KeyListing { keyspace, revision, window, damage })
+}
+
+impl<'a> KeyListing<'a> {
+    /// How many keys there are, at most: the empty key that a restore with a
+    /// bumped revision leaves behind is counted here and not listed.
+    pub fn len(&self) -> usize {
+        self.keyspace.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.keyspace.is_empty()
+    }
+
+    /// The newest record of each key, in the order of the keys. No client ever
+    /// sees the empty key, so it is left out.
+    pub fn by_key(&self) -> impl Iterator<Item = Record<'a>> + use<'a> {
+        self.keyspace.by_key().filter(|record| !record.kv.key.is_empty())
+    }
+
+    /// The newest record of each key, in the order of the file, which is faster.
+    pub fn in_file_order(&self) -> impl Iterator<Item = Record<'a>> + use<'a> {
+        self.keyspace.live().filter(|record| !record.kv.key.is_empty())
+    }
+}
+
+/// The newest record of one key.
+struct Newest<'k> {
+    key: &'k [u8],
+    at_most: i64,
+}
+
+impl<'a> RecordFold<'a> for Newest<'_> {
+    type Part = Option<Record<'a>>;
+    type Total = Option<Record<'a>>;
+
+    fn total(&self) -> Option<Record<'a>> {
+        None
+    }
+
+    fn part(&self) -> Option<Record<'a>> {
+        None
+    }
+
+    #[inline]
+    fn record(&self, part: &mut Option<Record<'a>>, record: &Record<'a>) {
+        if record.kv.key == self.key && record.revision.main <= self.at_most {
+            *part = Some(*record);
+        }
+    }
+
+    fn join(&self, total: &mut Option<Record<'a>>, part: Option<Record<'a>>) {
+        if part.is_some() {
+            *total = part;
+        }
+    }
+}
+
+/// The state of one key.
+#[derive(Debug)]
+pub struct KeyState<'a> {
+    /// Its newest record up to the revision; a tombstone if it was deleted.
+    pub newest: Option<Record<'a>>,
+    /// The revision that was asked for, or the current one.
+    pub revision: i64,
+    /// Damage that was skipped.
+    pub damage: Damage,
+}
+
+/// Looks up `key` as it was at `revision` or is now.
+///
+/// # Errors
+/// A revision that is not there; a damaged file, unless that is to be skipped.
+pub fn key<'a>(
+    db: &Db<'a>,
+    key: &[u8],
+    revision: Option<i64>,
+    settings: &Settings<'_>,
+) -> Result<KeyState<'a>, OpError> {
+    let window = window(db, settings);
+    let revision = window.resolve(revision)?;
+    let options = WalkOptions { only: Some(&[schema::KEY]), ..settings.walk() };
+    let ((newest, records), report) = walk(db, &Records(Newest { key, at_most: revision }), &options);
+    let damage =
+        Damage { missing_bytes: db.missing_bytes(), tree: report.faults, records }.tolerated(settings)?;
+    Ok(KeyState { newest, revision, damage })
+}

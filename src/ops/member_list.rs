@@ -1,0 +1,130 @@
+//! Who was in the cluster.
+
+use crate::etcd::membership::{ClusterId, Member, MemberId};
+use crate::etcd::peer_url::PeerUrl;
+use crate::etcd::snapshot::Snapshot;
+use crate::etcd::state::State;
+
+use super::finding::{Findings, Grade};
+use super::verify;
+use super::{Damage, OpError, Settings};
+
+/// What a member is to raft.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Votes.
+    Voter,
+    /// Receives the log and does not vote.
+    Learner,
+}
+
+/// A member, as bucket `members` has it, and what raft says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberInfo {
+    /// Id, name, URLs.
+    pub member: Member,
+    /// By the bucket: what the cluster's own list said.
+    pub role: Role,
+    /// By `confState`; `None` if it does not name the member or is stale.
+    pub raft_role: Option<Role>,
+}
+
+/// The id of the cluster, as far as a file can tell it: it was computed from the
+/// ids of the first members and is stored nowhere in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClusterIdGuess {
+    /// All members have ids that follow from their URLs and the default token,
+    /// and none was ever removed: these are the first members.
+    Certain(ClusterId),
+    /// No member was ever removed: right, unless one was added later.
+    Likely(ClusterId),
+    /// Members were removed, so the first ones are not known.
+    Unknown,
+}
+
+/// The answer.
+#[derive(Debug, Clone)]
+pub struct MembersReport {
+    /// By id.
+    pub members: Vec<MemberInfo>,
+    /// Ids that can never join again.
+    pub removed: Vec<MemberId>,
+    /// Whether `confState` is of an earlier cluster, as after a restore.
+    pub stale_conf_state: bool,
+    /// Voters and learners that raft names and the bucket does not.
+    pub unknown_to_bucket: Vec<MemberId>,
+    /// The cluster's id.
+    pub cluster_id: ClusterIdGuess,
+    /// Marks of known faults of etcd.
+    pub findings: Findings,
+    /// Damage that was skipped.
+    pub damage: Damage,
+}
+
+/// The token that members are bootstrapped with if none is given.
+pub const DEFAULT_TOKEN: &str = "etcd-cluster";
+
+/// Lists the members of `snapshot`.
+///
+/// # Errors
+/// A file whose small buckets are damaged, unless that is to be skipped.
+pub fn members(snapshot: &Snapshot, settings: &Settings<'_>) -> Result<MembersReport, OpError> {
+    let db = snapshot.db()?;
+    let state = State::read(&db);
+    let damage = Damage { tree: state.tree_faults.clone(), ..Damage::default() }.tolerated(settings)?;
+    snapshot.source().finish()?;
+    Ok(report(&state, damage))
+}
+
+pub(crate) fn report(state: &State, damage: Damage) -> MembersReport {
+    let stale = state.is_conf_state_stale();
+    let conf_state = state.conf_state.clone().unwrap_or_default();
+    let raft_role = |id: &MemberId| {
+        if stale {
+            None
+        } else if conf_state.voters.contains(id) {
+            Some(Role::Voter)
+        } else if conf_state.learners.contains(id) {
+            Some(Role::Learner)
+        } else {
+            None
+        }
+    };
+    let members: Vec<_> = state
+        .members
+        .iter()
+        .map(|member| MemberInfo {
+            member: member.clone(),
+            role: if member.is_learner { Role::Learner } else { Role::Voter },
+            raft_role: raft_role(&member.id),
+        })
+        .collect();
+    let known = |id: &MemberId| state.members.iter().any(|member| member.id == *id);
+    let all = conf_state.voters.iter().chain(&conf_state.learners);
+    let unknown_to_bucket = if stale { Vec::new() } else { all.filter(|id| !known(id)).copied().collect() };
+    let mut findings = Findings::default();
+    verify::membership_findings(state, &mut findings);
+    debug_assert!(findings.worst().is_none_or(|worst| worst == Grade::Note));
+    MembersReport {
+        members,
+        removed: state.removed.clone(),
+        stale_conf_state: stale,
+        unknown_to_bucket,
+        cluster_id: cluster_id(state),
+        findings,
+        damage,
+    }
+}
+
+fn cluster_id(state: &State) -> ClusterIdGuess {
+    if !state.removed.is_empty() || state.members.is_empty() {
+        return ClusterIdGuess::Unknown;
+    }
+    let ids: Vec<MemberId> = state.members.iter().map(|member| member.id).collect();
+    let id = ClusterId::derive(ids);
+    let first = |member: &Member| {
+        let urls: Option<Vec<_>> = member.peer_urls.iter().map(|url| PeerUrl::parse(url).ok()).collect();
+        urls.is_some_and(|urls| MemberId::derive(&urls, DEFAULT_TOKEN) == member.id)
+    };
+    if state.members.iter().all(first) { ClusterIdGuess::Certain(id) } else { ClusterIdGuess::Likely(id) }
+}

@@ -1,0 +1,138 @@
+//! Questions asked of a snapshot, and deeds done with it. Each returns a report
+//! as data; nothing here prints.
+
+pub(crate) mod digest;
+pub mod finding;
+pub mod hashkv;
+pub mod keys;
+pub mod list;
+pub mod member_list;
+pub mod restore;
+pub mod status;
+pub mod verify;
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::bolt::{FaultLog, WalkOptions};
+use crate::etcd::hash_kv::OutOfWindow;
+use crate::etcd::record::UnreadableLog;
+use crate::etcd::snapshot::{Snapshot, SnapshotError};
+use crate::source::SourceError;
+
+/// What every operation may be told.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings<'s> {
+    /// Threads to use.
+    pub threads: NonZeroUsize,
+    /// Whether to answer in spite of damage, from what can be read.
+    pub skip_damaged: bool,
+    /// Where progress is counted.
+    pub progress: &'s Progress,
+}
+
+/// How far an operation is. Counted by the library, shown by whoever likes.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Pages walked.
+    pub pages: AtomicU64,
+    /// Bytes hashed.
+    pub hashed: AtomicU64,
+    /// Bytes written.
+    pub written: AtomicU64,
+}
+
+impl Progress {
+    pub(crate) fn add(counter: &AtomicU64, amount: u64) {
+        counter.fetch_add(amount, Ordering::Relaxed);
+    }
+}
+
+impl<'s> Settings<'s> {
+    /// All cores, no tolerance.
+    pub fn new(progress: &'s Progress) -> Self {
+        let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Self { threads, skip_damaged: false, progress }
+    }
+
+    pub(crate) fn walk(&self) -> WalkOptions<'s> {
+        WalkOptions { threads: self.threads, only: None, progress: Some(&self.progress.pages) }
+    }
+}
+
+/// Why an operation has no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpError {
+    /// The file cannot be opened.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// The file cannot be read, or changed while it was.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The revision asked for is not there.
+    #[error(transparent)]
+    Revision(#[from] OutOfWindow),
+    /// The file is damaged, and an answer from what is left was not asked for.
+    #[error("the file is damaged: {damage}")]
+    Damaged {
+        /// What is wrong.
+        damage: Box<Damage>,
+    },
+}
+
+/// Damage met on the way to an answer.
+#[derive(Debug, Clone, Default)]
+pub struct Damage {
+    /// Bytes missing at the end of the file.
+    pub missing_bytes: u64,
+    /// Faults of pages and trees.
+    pub tree: FaultLog,
+    /// Records that cannot be read.
+    pub records: UnreadableLog,
+}
+
+impl Damage {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.tree.is_empty() && self.records.count == 0 && self.missing_bytes == 0
+    }
+
+    /// How many faults there are.
+    pub fn len(&self) -> u64 {
+        self.tree.len().saturating_add(self.records.count)
+    }
+
+    /// Nothing if there is no damage, or it is to be skipped.
+    pub(crate) fn tolerated(self, settings: &Settings<'_>) -> Result<Self, OpError> {
+        if self.is_empty() || settings.skip_damaged {
+            Ok(self)
+        } else {
+            Err(OpError::Damaged { damage: Box::new(self) })
+        }
+    }
+}
+
+impl std::fmt::Display for Damage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let first = self.tree.sorted().first().map(|fault| {
+            format!("{}: expected {}, found {}", fault.place, fault.kind.expected(), fault.kind.found())
+        });
+        let first = first.or_else(|| {
+            self.records.first.first().map(|record| format!("record {}: {}", record.key, record.fault))
+        });
+        match (first, self.missing_bytes) {
+            (Some(first), _) => write!(f, "{} faults, the first: {first}", self.len()),
+            (None, missing) => write!(f, "{missing} bytes are missing at its end"),
+        }
+    }
+}
+
+/// Maps the file ahead of a full pass if that reads nothing from disk: one call
+/// instead of a fault for each group of pages.
+pub fn prepare(snapshot: &Snapshot) {
+    let source = snapshot.source();
+    if source.is_cached() {
+        source.populate(0, source.bytes().len());
+    }
+}

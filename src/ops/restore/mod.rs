@@ -1,0 +1,196 @@
+//! A fresh member directory from a snapshot: the data of the old cluster with
+//! the membership of a new one.
+//!
+//! Done in the order that nothing can be lost by:
+//!
+//! 1. [`plan`](Plan): what will be written, as a value. The database is the
+//!    snapshot's own pages plus a handful behind them.
+//! 2. [`stage`]: written to a place of its own on the target's file system,
+//!    while the digest is computed and all that will be written is verified.
+//! 3. the verdict: a damaged snapshot ends here, and the staging place goes.
+//! 4. [`publish`]: `member` appears at the target by one rename.
+//!
+//! Source: etcd `etcdutl/snapshot/v3_snapshot.go` @ v3.5.33, v3.6.14, v3.7.1.
+
+mod plan;
+mod publish;
+mod stage;
+
+use std::path::PathBuf;
+
+use crate::bolt::{Db, OpenError, PatchError};
+use crate::etcd::membership::NewMembersError;
+use crate::etcd::peer_url::{BootstrapError, InitialCluster, PeerUrl};
+use crate::etcd::snapshot::{DigestVerdict, trailer};
+use crate::source::{Source, SourceError};
+
+pub use plan::{Plan, StartsOn, Warning};
+pub use stage::{Owner, TargetError};
+
+use super::finding::{Check, Grade};
+use super::{Settings, verify};
+
+/// What to restore to.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// This member's name in `cluster`.
+    pub name: String,
+    /// All members of the new cluster.
+    pub cluster: InitialCluster,
+    /// The peer URLs that this member will announce.
+    pub advertised: Vec<PeerUrl>,
+    /// Goes into the ids, so that clusters with the same URLs differ.
+    pub token: String,
+    /// The directory that will hold `member`.
+    pub data_dir: PathBuf,
+    /// Another place for the WAL than `member/wal`.
+    pub wal_dir: Option<PathBuf>,
+    /// Restore even if there is no digest or it does not match.
+    pub skip_hash_check: bool,
+    /// How far to move the revision ahead, everything before marked compacted.
+    pub bump_revision: Option<u64>,
+    /// Who will own what is written.
+    pub owner: Option<Owner>,
+    /// Mode of the data directory.
+    pub mode: Option<u32>,
+    /// How to verify.
+    pub verify: verify::Options,
+}
+
+/// Why there is no restored directory. Nothing stands at the target then, and
+/// nothing is in the way of another try.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// The membership does not fit together.
+    #[error(transparent)]
+    Bootstrap(#[from] BootstrapError),
+    /// The new members cannot be told apart.
+    #[error(transparent)]
+    Members(#[from] NewMembersError),
+    /// The revision cannot be moved that far.
+    #[error("revision {revision} cannot be moved ahead by {by}: the largest revision is 9223372036854775807")]
+    BumpTooFar {
+        /// The revision of the snapshot.
+        revision: i64,
+        /// How far it was to go.
+        by: u64,
+    },
+    /// The target cannot be used or written.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// The snapshot cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The file is no database.
+    #[error(transparent)]
+    NotADatabase(#[from] OpenError),
+    /// There is no digest, and doing without was not asked for.
+    #[error("the snapshot has no digest")]
+    MissingDigest(Box<verify::Report>),
+    /// The digest does not match, and doing without was not asked for.
+    #[error("the digest does not match")]
+    DigestDiffers(Box<verify::Report>),
+    /// The snapshot is damaged.
+    #[error("the snapshot is damaged")]
+    Damaged(Box<verify::Report>),
+    /// The database cannot be given new members.
+    #[error("the database cannot be patched: {0}")]
+    Patch(#[from] PatchError),
+    /// What was staged is not what was to be written.
+    #[error("{} does not read back as it was written, first at byte {offset}", path.display())]
+    ReadBack {
+        /// The staged file.
+        path: PathBuf,
+        /// The first byte that differs.
+        offset: u64,
+    },
+}
+
+/// A restored directory.
+#[derive(Debug)]
+pub struct Restored {
+    /// What was done.
+    pub summary: plan::Summary,
+    /// What was found in the snapshot.
+    pub report: verify::Report,
+    /// Where `member` now stands.
+    pub data_dir: PathBuf,
+    /// Where the WAL stands.
+    pub wal_dir: PathBuf,
+    /// What the operator should know before starting etcd.
+    pub warnings: Vec<Warning>,
+}
+
+/// Restores `source`.
+///
+/// # Errors
+/// See [`RestoreError`].
+pub fn restore(
+    source: &Source,
+    request: &Request,
+    settings: &Settings<'_>,
+) -> Result<Restored, RestoreError> {
+    let db = Db::open(source.bytes())?;
+    let plan = match Plan::new(&db, request) {
+        Ok(plan) => plan,
+        // Damage is told as damage, not as the first thing it got in the way of.
+        Err(RestoreError::Patch(error)) => {
+            let report = examine(source, &db, settings, request)?;
+            return Err(refusal(&report)
+                .map_or(RestoreError::Patch(error), |_| RestoreError::Damaged(Box::new(report))));
+        }
+        Err(error) => return Err(error),
+    };
+    let target = stage::Target::examine(&request.data_dir, request.wal_dir.as_deref())?;
+    let mut staging = target.stage(request.owner, request.mode)?;
+    let (written, report) = std::thread::scope(|scope| {
+        let writing = scope.spawn(|| staging.write(source, &plan, settings.progress));
+        let report = verify::check_patched(source, &db, &plan.patched.db(), settings, &request.verify);
+        (writing.join(), report)
+    });
+    source.finish()?;
+    // A full disk is the operator's first worry, but damage is the greater one.
+    judge(&report, request.skip_hash_check)?;
+    written.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    staging.read_back(source, &plan)?;
+    let (data_dir, wal_dir) = staging.publish()?;
+    let warnings = plan.warnings(&report, request);
+    Ok(Restored { summary: plan.summary(), report, data_dir, wal_dir, warnings })
+}
+
+fn examine(
+    source: &Source,
+    db: &Db<'_>,
+    settings: &Settings<'_>,
+    request: &Request,
+) -> Result<verify::Report, SourceError> {
+    let report = verify::check_patched(source, db, db, settings, &request.verify);
+    source.finish()?;
+    Ok(report)
+}
+
+/// The check that forbids a restore, digest aside.
+fn refusal(report: &verify::Report) -> Option<Check> {
+    let bad = |check: &&verify::CheckResult| {
+        check.check != Check::Digest && check.worst.is_some_and(|worst| worst >= Grade::DataLost)
+    };
+    report.checks.iter().find(bad).map(|check| check.check)
+}
+
+fn judge(report: &verify::Report, skip_hash_check: bool) -> Result<(), RestoreError> {
+    if refusal(report).is_some() {
+        return Err(RestoreError::Damaged(Box::new(report.clone())));
+    }
+    match report.digest {
+        Some(DigestVerdict::Matches) => Ok(()),
+        _ if skip_hash_check => Ok(()),
+        Some(DigestVerdict::Differs { .. }) => Err(RestoreError::DigestDiffers(Box::new(report.clone()))),
+        _ => Err(RestoreError::MissingDigest(Box::new(report.clone()))),
+    }
+}
+
+/// Whether `source` has a digest where upstream looks for one.
+pub fn has_digest(source: &Source, db: &Db<'_>) -> bool {
+    trailer(db, source.bytes()).digest().is_some()
+}

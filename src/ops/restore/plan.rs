@@ -1,0 +1,207 @@
+//! What a restore will write, worked out before anything is written. A pure
+//! function of the snapshot and the request.
+
+use crate::bolt::{Db, Entries, Patch, Patched, last_element};
+use crate::etcd::auth::Alarm;
+use crate::etcd::line::EtcdLine;
+use crate::etcd::membership::{ClusterId, Member, MemberId, new_members};
+use crate::etcd::raft::{Index, Term};
+use crate::etcd::revision::{Revision, RevisionKey};
+use crate::etcd::snapshot::DigestVerdict;
+use crate::etcd::state::State;
+use crate::etcd::{schema, snap_file, wal};
+use crate::ops::finding::Check;
+use crate::ops::verify;
+
+use super::{Request, RestoreError};
+
+/// The files of the new member.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    /// The database.
+    pub patched: Patched<'a>,
+    /// The WAL's records; zeros follow.
+    pub wal_head: Vec<u8>,
+    /// Name of the raft snapshot.
+    pub snap_name: String,
+    /// Content of the raft snapshot.
+    pub snap: Vec<u8>,
+    state: State,
+    summary: Summary,
+}
+
+/// A plan in figures.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// The line of etcd that wrote the snapshot.
+    pub written_by: EtcdLine,
+    /// The line whose restore this follows.
+    pub written_for: EtcdLine,
+    /// The lines that can start on the result.
+    pub starts_on: StartsOn,
+    /// The new members.
+    pub members: Vec<Member>,
+    /// Which of them this is.
+    pub node: MemberId,
+    /// The new cluster.
+    pub cluster: ClusterId,
+    /// Revision of the store as it was.
+    pub revision_before: i64,
+    /// And as it will be.
+    pub revision_after: i64,
+    /// Bytes of the database.
+    pub db_size: u64,
+}
+
+/// The lines of etcd that can start on a restored directory: from one to 3.7.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StartsOn {
+    /// The oldest of them.
+    pub oldest: EtcdLine,
+}
+
+/// What an operator should know before starting etcd.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// The digest was absent or wrong, and that was to be passed over.
+    DigestSkipped(DigestVerdict),
+    /// An alarm is still on: the new cluster will refuse writes, or everything.
+    Alarm(Alarm),
+    /// Users and passwords of the old cluster hold in the new one.
+    AuthEnabled {
+        /// How many users there are.
+        users: usize,
+    },
+    /// New members have ids of the old cluster, so that old members which still
+    /// run would talk to them.
+    IdsOfOldCluster(Vec<MemberId>),
+    /// A Kubernetes store whose revision goes back: API servers and controllers
+    /// keep serving what they remember.
+    KubernetesWithoutBump {
+        /// The revision that the store starts with.
+        revision: i64,
+    },
+    /// A downgrade was under way.
+    DowngradeUnderWay(String),
+    /// A compaction was asked for and not finished: it is resumed at the start.
+    CompactionUnfinished,
+    /// Suspicious findings, in number.
+    Suspicious(u64),
+}
+
+impl<'a> Plan<'a> {
+    /// Works out what to write.
+    ///
+    /// # Errors
+    /// A membership that does not fit together, a bump that goes too far, or a
+    /// snapshot too damaged to be patched.
+    pub fn new(db: &Db<'a>, request: &Request) -> Result<Self, RestoreError> {
+        request.cluster.validate(&request.name, &request.advertised)?;
+        let members = new_members(&request.cluster, &request.token)?;
+        let node = MemberId::derive(&request.advertised, &request.token);
+        let state = State::read(db);
+        let (written_by, _) = state.line();
+        let written_for = written_by.restored_as();
+
+        let last = last_record(db).unwrap_or_default();
+        let revision_before = state.window(last.main).current;
+        let mut patch = Patch::new(*db);
+        let mut meta = patch.entries(schema::META)?;
+        let count = members.len() as u64;
+        meta.insert(schema::CONSISTENT_INDEX.to_vec(), count.to_be_bytes().to_vec());
+        meta.insert(schema::TERM.to_vec(), 1u64.to_be_bytes().to_vec());
+        let mut revision_after = revision_before;
+        if let Some(by) = request.bump_revision {
+            let too_far = RestoreError::BumpTooFar { revision: last.main, by };
+            let bumped = i64::try_from(by).ok().and_then(|by| last.main.checked_add(by)).ok_or(too_far)?;
+            let key =
+                RevisionKey { revision: Revision { main: bumped, sub: 0 }, tombstone: false }.to_bytes();
+            patch.append(schema::KEY, key.clone(), Vec::new());
+            meta.insert(schema::SCHEDULED_COMPACT.to_vec(), key);
+            revision_after = bumped;
+        }
+        patch.replace(schema::META, meta);
+        let entry = |member: &Member| (member.id.to_string().into_bytes(), member.to_json().into_bytes());
+        patch.replace(schema::MEMBERS, members.iter().map(entry).collect());
+        patch.replace(schema::MEMBERS_REMOVED, Entries::new());
+        let cluster = patch.entries(schema::CLUSTER)?;
+        patch.replace(schema::CLUSTER, cluster);
+        let patched = patch.apply()?;
+
+        let wal_head = wal::wal_head(node, &members, written_for);
+        let snap = snap_file::encode(&snap_file::restored(&members, written_for), written_for.encoding());
+        let summary = Summary {
+            written_by,
+            written_for,
+            starts_on: StartsOn::of(&state),
+            cluster: ClusterId::derive(members.iter().map(|member| member.id)),
+            node,
+            revision_before,
+            revision_after,
+            db_size: patched.size(),
+            members,
+        };
+        Ok(Self {
+            patched,
+            wal_head,
+            snap_name: snap_file::file_name(Term(1), Index(count)),
+            snap,
+            state,
+            summary,
+        })
+    }
+
+    /// The plan in figures.
+    pub fn summary(&self) -> Summary {
+        self.summary.clone()
+    }
+
+    /// Where an operator would walk into a trap.
+    pub(super) fn warnings(&self, report: &verify::Report, request: &Request) -> Vec<Warning> {
+        let mut warnings = Vec::new();
+        match report.digest {
+            Some(DigestVerdict::Matches) | None => {}
+            Some(verdict) => warnings.push(Warning::DigestSkipped(verdict)),
+        }
+        let suspicious = report.findings.count_of(crate::ops::finding::Grade::Suspicious);
+        if suspicious > 0 {
+            warnings.push(Warning::Suspicious(suspicious));
+        }
+        warnings.extend(self.state.alarms.iter().copied().map(Warning::Alarm));
+        if self.state.auth_enabled {
+            warnings.push(Warning::AuthEnabled { users: self.state.users.len() });
+        }
+        let old = |id: &MemberId| {
+            self.state.members.iter().any(|member| member.id == *id) || self.state.removed.contains(id)
+        };
+        let same: Vec<_> = self.summary.members.iter().map(|member| member.id).filter(old).collect();
+        if !same.is_empty() {
+            warnings.push(Warning::IdsOfOldCluster(same));
+        }
+        let kubernetes = report.checks.iter().any(|check| check.check == Check::Kubernetes && !check.skipped);
+        if kubernetes && request.bump_revision.is_none() {
+            warnings.push(Warning::KubernetesWithoutBump { revision: self.summary.revision_after });
+        }
+        if let Some(target) = &self.state.downgrade {
+            warnings.push(Warning::DowngradeUnderWay(target.clone()));
+        }
+        if self.state.scheduled_compact > self.state.finished_compact {
+            warnings.push(Warning::CompactionUnfinished);
+        }
+        warnings
+    }
+}
+
+impl StartsOn {
+    /// By what is in the file: 3.6 and later refuse a storage version newer than
+    /// their own, 3.4 knows none at all.
+    fn of(state: &State) -> Self {
+        Self { oldest: state.line().0 }
+    }
+}
+
+/// The last record's revision: upstream takes the greatest key of the bucket.
+fn last_record(db: &Db<'_>) -> Option<Revision> {
+    RevisionKey::parse(last_element(db, schema::KEY)?.key()).ok().map(|key| key.revision)
+}

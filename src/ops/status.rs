@@ -1,0 +1,204 @@
+//! What is in the file: the five figures that `etcdutl` prints, and the rich
+//! page.
+
+use std::collections::VecDeque;
+
+use crate::bolt::{Db, PageCounts, WalkOptions, WalkReport, walk};
+use crate::etcd::hash_kv::Window;
+use crate::etcd::keyspace::{Keyspace, KeyspaceFold};
+use crate::etcd::line::EtcdLine;
+use crate::etcd::record::{Record, RecordFold, Records, UnreadableLog};
+use crate::etcd::revision::Revision;
+use crate::etcd::schema;
+use crate::etcd::snapshot::{DigestVerdict, Snapshot, trailer};
+use crate::etcd::state::{LineEvidence, State};
+use crate::etcd::status_hash::StatusHash;
+use crate::kube::dated::newest_time;
+use crate::kube::registry_key::Prefixes;
+use crate::kube::unix_time::UnixTime;
+
+use super::member_list::{self, MembersReport};
+use super::{Damage, OpError, Settings, digest, prepare};
+
+/// What `etcdutl snapshot status` 3.6 prints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Figures {
+    /// CRC-32C over all buckets.
+    pub hash: u32,
+    /// Main revision of the last record.
+    pub revision: i64,
+    /// Keys that are alive.
+    pub total_keys: u64,
+    /// Bytes of all pages below the high-water mark.
+    pub total_size: u64,
+    /// The storage version, empty before 3.6.
+    pub version: String,
+}
+
+/// Computes the figures. The digest is not looked at, as upstream does not.
+///
+/// # Errors
+/// A damaged file, unless that is to be skipped.
+pub fn figures(snapshot: &Snapshot, settings: &Settings<'_>) -> Result<(Figures, Damage), OpError> {
+    prepare(snapshot);
+    let db = snapshot.db()?;
+    let state = State::read(&db);
+    let fold = (StatusHash, Records(KeyspaceFold::new(db.image)));
+    let ((hash, (keyspace, records)), report) = walk(&db, &fold, &settings.walk());
+    let damage = damage(&db, report, records).tolerated(settings)?;
+    snapshot.source().finish()?;
+    Ok((of(&db, &state, hash.value(), &keyspace), damage))
+}
+
+fn of(db: &Db<'_>, state: &State, hash: u32, keyspace: &Keyspace<'_>) -> Figures {
+    Figures {
+        hash,
+        revision: keyspace.last,
+        total_keys: keyspace.len() as u64,
+        total_size: db.meta.image_size(),
+        version: state.storage_version_text(),
+    }
+}
+
+fn damage(db: &Db<'_>, report: WalkReport, records: UnreadableLog) -> Damage {
+    Damage { missing_bytes: db.missing_bytes(), tree: report.faults, records }
+}
+
+/// A write that can be dated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatedWrite {
+    /// The newest time that the object itself carries.
+    pub time: UnixTime,
+    /// Its key.
+    pub key: Vec<u8>,
+    /// When it was written.
+    pub revision: Revision,
+}
+
+/// The rich page.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// What upstream would print.
+    pub figures: Figures,
+    /// Bytes of the file.
+    pub file_size: u64,
+    /// Bytes per page.
+    pub page_size: u64,
+    /// Pages by kind.
+    pub pages: PageCounts,
+    /// How the digest fared.
+    pub digest: DigestVerdict,
+    /// The line of etcd that wrote the file, and how that is known.
+    pub line: (EtcdLine, LineEvidence),
+    /// Versions, positions, alarms, users.
+    pub state: State,
+    /// Members, voters, learners.
+    pub members: MembersReport,
+    /// The revisions that can be asked for.
+    pub window: Window,
+    /// Records in the history.
+    pub records: u64,
+    /// Deletions among them.
+    pub tombstones: u64,
+    /// Leases.
+    pub leases: u64,
+    /// The newest write that can be dated.
+    pub newest_write: Option<DatedWrite>,
+    /// Prefixes of Kubernetes keys, if there are any.
+    pub prefixes: Option<Prefixes>,
+    /// Damage that was skipped.
+    pub damage: Damage,
+}
+
+/// The last records of the history, oldest first.
+struct Latest {
+    keep: usize,
+}
+
+impl<'a> RecordFold<'a> for Latest {
+    type Part = VecDeque<Record<'a>>;
+    type Total = VecDeque<Record<'a>>;
+
+    fn total(&self) -> VecDeque<Record<'a>> {
+        VecDeque::new()
+    }
+
+    fn part(&self) -> VecDeque<Record<'a>> {
+        VecDeque::new()
+    }
+
+    fn record(&self, part: &mut VecDeque<Record<'a>>, record: &Record<'a>) {
+        if part.len() >= self.keep {
+            part.pop_front();
+        }
+        part.push_back(*record);
+    }
+
+    fn join(&self, total: &mut VecDeque<Record<'a>>, part: VecDeque<Record<'a>>) {
+        total.extend(part);
+        let surplus = total.len().saturating_sub(self.keep);
+        total.drain(..surplus);
+    }
+}
+
+/// How many of the last records are searched for a time. In a living cluster
+/// every node renews a lease each ten seconds, so a few hundred would do.
+const DATED_AMONG: usize = 2000;
+
+/// Answers everything there is to say about a file at a glance.
+///
+/// # Errors
+/// A damaged file, unless that is to be skipped.
+pub fn status(snapshot: &Snapshot, prefixes: &Prefixes, settings: &Settings<'_>) -> Result<Status, OpError> {
+    let db = snapshot.db()?;
+    let bytes = snapshot.source().bytes();
+    let state = State::read(&db);
+    let (digest, (walked, report)) =
+        digest::alongside(snapshot.source(), &trailer(&db, bytes), settings, |threads| {
+            let records = Records((KeyspaceFold::new(db.image), Latest { keep: DATED_AMONG }));
+            walk(&db, &(StatusHash, records), &WalkOptions { threads, ..settings.walk() })
+        });
+    let (hash, ((keyspace, latest), unreadable)) = walked;
+    let leases = report.buckets.iter().find(|bucket| bucket.depth == 0 && bucket.name == schema::LEASE);
+    let leases = leases.map_or(0, |bucket| bucket.keys);
+    let pages = report.pages;
+    let damage = damage(&db, report, unreadable).tolerated(settings)?;
+    let keys = keyspace.live().map(|record| record.kv.key);
+    let status = Status {
+        figures: of(&db, &state, hash.value(), &keyspace),
+        file_size: bytes.len() as u64,
+        page_size: db.meta.page_size.bytes(),
+        pages,
+        digest,
+        line: state.line(),
+        members: member_list::report(&state, Damage::default()),
+        window: state.window(keyspace.last),
+        records: keyspace.records,
+        tombstones: keyspace.tombstones,
+        leases,
+        newest_write: newest_write(latest.iter()),
+        prefixes: used(prefixes, keys),
+        damage,
+        state,
+    };
+    snapshot.source().finish()?;
+    Ok(status)
+}
+
+fn newest_write<'r, 'a: 'r>(records: impl Iterator<Item = &'r Record<'a>>) -> Option<DatedWrite> {
+    let dated = records.filter(|record| !record.tombstone).filter_map(|record| {
+        let time = newest_time(record.kv.value)?;
+        Some(DatedWrite { time, key: record.kv.key.to_vec(), revision: record.revision })
+    });
+    // Of equal times the later write.
+    dated.max_by_key(|write| (write.time, write.revision))
+}
+
+/// Which of `prefixes` the store uses.
+fn used<'k>(prefixes: &Prefixes, keys: impl Iterator<Item = &'k [u8]>) -> Option<Prefixes> {
+    if *prefixes == Prefixes::well_known() {
+        return Prefixes::detect(keys);
+    }
+    let mut keys = keys;
+    keys.any(|key| prefixes.strip(key).is_some()).then(|| prefixes.clone())
+}

@@ -1,0 +1,281 @@
+//! Can this backup be trusted? Every check there is, in one pass.
+//!
+//! The digest is computed on a thread of its own, as it is the one part that
+//! cannot be split. Beside it the pages are walked once, and every leaf answers
+//! all other questions while it is in the cache. The first finding does not end
+//! anything.
+
+mod auth;
+mod file;
+mod history;
+mod kubernetes;
+mod leases;
+mod membership;
+mod schema;
+mod tree;
+
+use std::num::NonZeroUsize;
+
+use crate::bolt::{Db, OpenError, PageCounts, WalkOptions, walk};
+use crate::etcd::history::{Lives, RevisionOrder};
+use crate::etcd::keyspace::KeyspaceFold;
+use crate::etcd::line::EtcdLine;
+use crate::etcd::record::Records;
+use crate::etcd::snapshot::{DigestVerdict, FileKind, Trailer, trailer};
+use crate::etcd::state::{LineEvidence, State};
+use crate::kube::registry_key::Prefixes;
+use crate::source::Source;
+
+use super::finding::{Check, Findings, Grade};
+use super::{OpError, Settings, digest};
+
+/// What one check covered and what it came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckResult {
+    /// The check.
+    pub check: Check,
+    /// What was looked at, in units: `("pages", 27)`.
+    pub covered: Vec<(&'static str, u64)>,
+    /// The worst that it found.
+    pub worst: Option<Grade>,
+    /// How many findings it has.
+    pub findings: u64,
+    /// Whether there was nothing to look at.
+    pub skipped: bool,
+}
+
+/// What the file holds, as far as it could be read.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts {
+    /// The line of etcd that wrote it, and how that is known.
+    pub line: (EtcdLine, LineEvidence),
+    /// The store's revision.
+    pub revision: i64,
+    /// Its compact revision, if it was ever compacted.
+    pub compact_revision: Option<i64>,
+    /// Keys that are alive.
+    pub live_keys: u64,
+    /// Pages by kind.
+    pub pages: PageCounts,
+    /// Whether the metas are as a snapshot stream leaves them.
+    pub from_stream: bool,
+}
+
+/// The answer.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Bytes of the file.
+    pub file_size: u64,
+    /// What each check covered, in the order they are told.
+    pub checks: Vec<CheckResult>,
+    /// Everything found.
+    pub findings: Findings,
+    /// How the digest fared; `None` if the file is no database.
+    pub digest: Option<DigestVerdict>,
+    /// What the file holds; `None` if it is no database.
+    pub facts: Option<Facts>,
+    /// What the file seems to be, if it is no database.
+    pub looks_like: Option<FileKind>,
+}
+
+impl Report {
+    /// The worst grade, notes included.
+    pub fn worst(&self) -> Option<Grade> {
+        self.findings.worst()
+    }
+
+    /// Whether nothing worse than a note was found.
+    pub fn is_sound(&self) -> bool {
+        self.worst().is_none_or(|worst| worst == Grade::Note)
+    }
+
+    /// Whether the digest is there and right.
+    pub fn digest_matches(&self) -> bool {
+        self.digest == Some(DigestVerdict::Matches)
+    }
+}
+
+/// What to look for besides.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Prefix of the Kubernetes keys, if it is none of the usual ones.
+    pub prefixes: Prefixes,
+}
+
+/// Checks a file.
+///
+/// # Errors
+/// Only if the file changed while it was read. What is wrong with it, even that
+/// it is no database at all, is in the report.
+pub fn verify(source: &Source, settings: &Settings<'_>, options: &Options) -> Result<Report, OpError> {
+    let report = match Db::open(source.bytes()) {
+        Ok(db) => check_patched(source, &db, &db, settings, options),
+        Err(error) => not_a_database(source, error),
+    };
+    source.finish()?;
+    Ok(report)
+}
+
+/// Marks that known faults of etcd leave in the membership.
+pub(crate) fn membership_findings(state: &State, findings: &mut Findings) {
+    membership::findings(state, findings);
+}
+
+fn not_a_database(source: &Source, error: OpenError) -> Report {
+    let mut findings = Findings::default();
+    file::not_a_database(error, &mut findings);
+    let file_size = source.bytes().len() as u64;
+    let checks = vec![result(&findings, Check::File, vec![("bytes", file_size)])];
+    let looks_like = FileKind::of(source.bytes());
+    Report { file_size, checks, findings, digest: None, facts: None, looks_like }
+}
+
+fn result(findings: &Findings, check: Check, covered: Vec<(&'static str, u64)>) -> CheckResult {
+    let (worst, count) = findings.of_check(check);
+    CheckResult { check, covered, worst, findings: count, skipped: false }
+}
+
+/// Checks the file of `db`, and the content of `patched`: the same database, or
+/// the one that is about to be written from it.
+pub(crate) fn check_patched(
+    source: &Source,
+    db: &Db<'_>,
+    patched: &Db<'_>,
+    settings: &Settings<'_>,
+    options: &Options,
+) -> Report {
+    let trailer = trailer(db, source.bytes());
+    let (verdict, mut draft) = digest::alongside(source, &trailer, settings, |threads| {
+        check_content(patched, threads, settings, options)
+    });
+    file::digest(db, &trailer, verdict, &mut draft.findings);
+    draft.finish(db, &trailer, verdict, source.bytes().len() as u64)
+}
+
+/// A report in the making.
+struct Draft {
+    findings: Findings,
+    checks: Vec<CheckResult>,
+    facts: Facts,
+}
+
+fn check_content(db: &Db<'_>, threads: NonZeroUsize, settings: &Settings<'_>, options: &Options) -> Draft {
+    let mut findings = Findings::default();
+    let state = State::read(db);
+    let compact = state.compact_revision().unwrap_or(0);
+    let records = (
+        RevisionOrder { compact },
+        KeyspaceFold::new(db.image).watched_by(Lives { compact }),
+        kubernetes::Values { prefixes: &options.prefixes },
+    );
+    let walking = WalkOptions { threads, only: None, progress: Some(&settings.progress.pages) };
+    let ((((order, keyspace, values), unreadable), leases), walked) =
+        walk(db, &(Records(records), leases::Leases), &walking);
+
+    tree::findings(&walked.faults, &mut findings);
+    schema::findings(db, &state, &mut findings);
+    history::findings(db, order.log(), &keyspace.log, &unreadable, &state, keyspace.last, &mut findings);
+    let references = leases::findings(db, &leases, keyspace.live(), &mut findings);
+    auth::alarms(&state, &mut findings);
+    auth::findings(&state, &mut findings);
+    membership::findings(&state, &mut findings);
+    let kinds = kubernetes::findings(db, &values, &mut findings);
+
+    let pages = walked.pages;
+    let elements = walked.buckets.iter().map(|bucket| bucket.keys).sum();
+    let data = walked.buckets.iter().map(|bucket| bucket.bytes).sum();
+    let mut checks = vec![
+        result(&findings, Check::Metas, vec![("metas", 2)]),
+        result(
+            &findings,
+            Check::Tree,
+            vec![
+                ("pages", pages.in_use),
+                ("buckets", walked.buckets.len() as u64),
+                ("elements", elements),
+                ("bytes", data),
+            ],
+        ),
+    ];
+    let freelist = result(&findings, Check::Freelist, vec![("pages", pages.free)]);
+    checks.push(CheckResult { skipped: db.meta.freelist.is_none(), ..freelist });
+    checks.extend([
+        result(
+            &findings,
+            Check::Schema,
+            vec![("buckets", state.buckets.len() as u64), ("entries", state.entries)],
+        ),
+        result(
+            &findings,
+            Check::History,
+            vec![
+                ("records", keyspace.records),
+                ("deletions", keyspace.tombstones),
+                ("live keys", keyspace.len() as u64),
+            ],
+        ),
+        result(
+            &findings,
+            Check::Leases,
+            vec![("leases", leases.ids.len() as u64), ("attached keys", references)],
+        ),
+        result(&findings, Check::Alarms, vec![("alarms", state.alarms.len() as u64)]),
+        result(
+            &findings,
+            Check::Auth,
+            vec![("users", state.users.len() as u64), ("roles", state.roles.len() as u64)],
+        ),
+        result(
+            &findings,
+            Check::Membership,
+            vec![("members", state.members.len() as u64), ("removed", state.removed.len() as u64)],
+        ),
+    ]);
+    let skipped = kinds.is_empty();
+    let kubernetes = result(&findings, Check::Kubernetes, kinds);
+    checks.push(CheckResult { skipped, ..kubernetes });
+    let window = state.window(keyspace.last);
+    let facts = Facts {
+        line: state.line(),
+        revision: window.current,
+        compact_revision: window.compact,
+        live_keys: keyspace.len() as u64,
+        pages,
+        from_stream: db.is_snapshot_stream(),
+    };
+    Draft { findings, checks, facts }
+}
+
+impl Draft {
+    fn finish(mut self, db: &Db<'_>, trailer: &Trailer, verdict: DigestVerdict, file_size: u64) -> Report {
+        self.findings.sort();
+        let hashed = match trailer.digest() {
+            Some(_) => file_size.saturating_sub(32),
+            None => 0,
+        };
+        let mut checks = vec![
+            result(
+                &self.findings,
+                Check::File,
+                vec![("bytes", file_size), ("page size", db.meta.page_size.bytes())],
+            ),
+            CheckResult {
+                skipped: trailer.digest().is_none(),
+                ..result(&self.findings, Check::Digest, vec![("bytes", hashed)])
+            },
+        ];
+        checks.append(&mut self.checks);
+        // Notes on the metas are only known by name once the file check is told.
+        for check in &mut checks {
+            (check.worst, check.findings) = self.findings.of_check(check.check);
+        }
+        Report {
+            file_size,
+            checks,
+            findings: self.findings,
+            digest: Some(verdict),
+            facts: Some(self.facts),
+            looks_like: None,
+        }
+    }
+}

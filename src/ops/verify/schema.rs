@@ -1,0 +1,40 @@
+//! etcd's buckets, and the entries of the small ones.
+
+use crate::bolt::{Db, Excerpt, FileOffset, Place};
+use crate::etcd::schema::{BUCKETS, KEY, META};
+use crate::etcd::state::State;
+use crate::ops::finding::{Check, Finding, Findings, Grade};
+
+pub(super) fn findings(db: &Db<'_>, state: &State, findings: &mut Findings) {
+    for name in &state.buckets {
+        if !BUCKETS.contains(&name.as_slice()) {
+            let finding = Finding::new(Grade::Note, Check::Schema, "unknown-bucket")
+                .because("buckets that etcd 3.4 to 3.7 know", Excerpt::of(name).to_string());
+            findings.push(finding.of_bucket(name.escape_ascii().to_string()));
+        }
+    }
+    for name in [KEY, META] {
+        if !state.buckets.iter().any(|found| found == name) {
+            let name = name.escape_ascii().to_string();
+            findings.push(
+                Finding::new(Grade::Note, Check::Schema, "missing-bucket")
+                    .because(format!("a bucket {name}"), "none: no etcd has run on this database")
+                    .of_bucket(name),
+            );
+        }
+    }
+    for fault in &state.faults {
+        findings.push(
+            Finding::new(Grade::Suspicious, Check::Schema, "entry")
+                .at(place(db, fault.offset))
+                .of_bucket(fault.bucket)
+                .about(fault.key.clone())
+                .because(format!("what etcd keeps in bucket {}", fault.bucket), fault.kind.to_string()),
+        );
+    }
+}
+
+/// The place of a leaf element.
+pub(super) fn place(db: &Db<'_>, offset: FileOffset) -> Place {
+    Place { page: Some(db.image.page_of(offset)), element: None, offset: Some(offset) }
+}
