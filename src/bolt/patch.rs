@@ -141,7 +141,7 @@ impl<'a> Patch<'a> {
             root: id,
             freelist: None,
             high_water_mark: writer.next_id()?,
-            txid: TxId(db.meta.txid.0.checked_add(1).ok_or(PatchError::TooLarge)?),
+            txid: next_odd(db.meta.txid).ok_or(PatchError::TooLarge)?,
             ..db.meta
         };
         Ok(Patched { base: db, appendix: writer.appendix, meta })
@@ -275,6 +275,11 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// The next transaction that bbolt would write to meta page 1.
+fn next_odd(txid: TxId) -> Option<TxId> {
+    txid.0.checked_add(1).map(|next| next | 1).map(TxId)
+}
+
 fn damaged(page: &Page<'_>, kind: super::FaultKind) -> PatchError {
     let place = super::Place::page(page.id);
     PatchError::Damaged(Box::new(Fault { place, bucket: None, kind, lost: None }))
@@ -295,12 +300,13 @@ impl Patched<'_> {
         Db::of_image(image, self.meta)
     }
 
-    /// Both meta pages, to be written at offset 0. As in a snapshot stream both
-    /// describe the same tree, and page 0 is the later one.
+    /// Both meta pages, to be written at offset 0. Both describe the same tree,
+    /// each under a transaction of its own parity, as bbolt would commit it: page
+    /// 1 is the later one, by which the file can be told from a snapshot stream.
     pub fn meta_pages(&self) -> Vec<u8> {
-        let mut pages = self.meta.to_page(0);
-        let earlier = Meta { txid: self.base.meta.txid, ..self.meta };
-        pages.extend(earlier.to_page(1));
+        let earlier = Meta { txid: TxId(self.meta.txid.0.saturating_sub(1)), ..self.meta };
+        let mut pages = earlier.to_page(0);
+        pages.extend(self.meta.to_page(1));
         pages
     }
 
