@@ -35,6 +35,7 @@ pub use fault::{Excerpt, Fault, FaultKind, FaultLog, KeyRange, Place};
 pub use fold::{Fold, LeafView};
 pub use image::Image;
 pub use meta::{Meta, MetaFault, NO_FREELIST, PageSize};
+pub use ordered::ordered;
 pub use page::{BranchElement, LeafElement, PageFlags};
 
 pub use patch::{Entries, Patch, PatchError, Patched};

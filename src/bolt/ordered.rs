@@ -19,7 +19,7 @@ struct State<P, F> {
 
 /// Runs `map` over `jobs` on `threads` threads and hands the results to `join`,
 /// one at a time, in the order of the jobs.
-pub(crate) fn ordered<J, P, M, F>(jobs: &[J], threads: NonZeroUsize, map: M, mut join: F)
+pub fn ordered<J, P, M, F>(jobs: &[J], threads: NonZeroUsize, map: M, mut join: F)
 where
     J: Sync,
     P: Send,

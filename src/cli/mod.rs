@@ -104,7 +104,7 @@ pub(crate) enum Outcome {
 /// What every command works with.
 pub(crate) struct Context<'c> {
     global: &'c Global,
-    out: &'c mut dyn Write,
+    out: &'c mut (dyn Write + Send),
     progress: &'c Progress,
 }
 
@@ -139,7 +139,7 @@ pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     etcdsnap::source::install_fault_guard();
     let progress = Progress::default();
-    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout());
     let mut context = Context { global: &cli.global, out: &mut out, progress: &progress };
     let result = run(&cli.command, &mut context).and_then(|outcome| {
         out.flush().map_err(Failure::from)?;

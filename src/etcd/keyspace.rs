@@ -7,15 +7,16 @@
 //! removing its key.
 
 use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroUsize;
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
-use crate::bolt::{FileOffset, Image};
+use crate::bolt::{FileOffset, Image, ordered};
 
 use super::key_value::KeyValue;
 use super::record::{Record, RecordFold};
-use super::sorted::SortedKeys;
+use super::sorted::{Ranges, SortedKeys};
 
 /// Told of every record and the one before it of the same key.
 pub trait Succession<'a>: Sync {
@@ -247,13 +248,61 @@ impl<'a, L> Keyspace<'a, L> {
         self.sorted_offsets().into_iter().filter_map(move |offset| Record::at(&image, offset))
     }
 
-    /// The newest records of the live keys, in the order of the keys. Sorts as
-    /// it goes, so the first come long before the last are in order.
-    pub fn by_key(&self) -> impl Iterator<Item = Record<'a>> + use<'a, L> {
+    /// Hands the live keys to `map`, in runs that follow
+    /// each other in the order of the keys, side by side on `threads` threads;
+    /// `join` gets what becomes of the runs, in order. The first run is ready long
+    /// before the last one is sorted.
+    pub fn by_key<T: Send>(
+        &self,
+        threads: NonZeroUsize,
+        map: impl Fn(&mut dyn Iterator<Item = LiveKey<'a>>) -> T + Sync,
+        join: impl FnMut(T) + Send,
+    ) {
         let image = self.image;
-        let keys =
-            self.sorted_offsets().into_iter().filter_map(|offset| Some((key_at(&image, offset)?, offset)));
-        SortedKeys::new(keys.collect()).filter_map(move |offset| Record::at(&image, offset))
+        let ranges = Ranges::cut(self.offsets().collect(), threads, |offset| key_at(&image, offset));
+        ordered(
+            &ranges.into_inner(),
+            threads,
+            |range| {
+                let keys = SortedKeys::new(range.clone());
+                map(&mut keys.map(|(key, offset)| LiveKey { key, offset, image }))
+            },
+            join,
+        );
+    }
+
+    /// As [`by_key`](Self::by_key), but the order is that of the file, which is
+    /// faster where the order does not matter.
+    pub fn in_file_order<T: Send>(
+        &self,
+        threads: NonZeroUsize,
+        map: impl Fn(&mut dyn Iterator<Item = LiveKey<'a>>) -> T + Sync,
+        join: impl FnMut(T) + Send,
+    ) {
+        const RUN: usize = 16_384;
+        let image = self.image;
+        let offsets = self.sorted_offsets();
+        let runs: Vec<&[FileOffset]> = offsets.chunks(RUN).collect();
+        let live =
+            |offset: &FileOffset| Some(LiveKey { key: key_at(&image, *offset)?, offset: *offset, image });
+        let map = |run: &&[FileOffset]| map(&mut run.iter().filter_map(live));
+        ordered(&runs, threads, map, join);
+    }
+}
+
+/// A key that is alive. Its record is read when it is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct LiveKey<'a> {
+    /// The key.
+    pub key: &'a [u8],
+    offset: FileOffset,
+    image: Image<'a>,
+}
+
+impl<'a> LiveKey<'a> {
+    /// Its newest record; `None` if the file was changed since it was met.
+    pub fn record(&self) -> Option<Record<'a>> {
+        Record::at(&self.image, self.offset)
     }
 }
 

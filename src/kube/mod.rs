@@ -101,7 +101,7 @@ mod tests {
         let db = snapshot.db().expect("a database");
         let options = WalkOptions { threads: NonZeroUsize::MIN, only: None, progress: None };
         let ((keyspace, _), _) = walk(&db, &Records(KeyspaceFold::new(db.image)), &options);
-        keyspace.by_key().map(|record| (record.kv.key.to_vec(), record.kv.value.to_vec())).collect()
+        keyspace.live().map(|record| (record.kv.key.to_vec(), record.kv.value.to_vec())).collect()
     }
 
     /// `plural.group` of an object's key, the label of an internal one.

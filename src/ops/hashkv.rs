@@ -30,7 +30,7 @@ pub fn hashkv(
     revision: Option<i64>,
     settings: &Settings<'_>,
 ) -> Result<HashKvReport, OpError> {
-    prepare(snapshot);
+    prepare(snapshot, settings.threads);
     let db = snapshot.db()?;
     let window = window(&db, settings);
     let report = at(&db, window, window.resolve(revision)?, window.compact, settings)?;
@@ -106,7 +106,7 @@ pub fn compare(
 ) -> Result<Result<Comparison, Incomparable>, OpError> {
     let mut files = Vec::with_capacity(snapshots.len());
     for snapshot in snapshots {
-        prepare(snapshot);
+        prepare(snapshot, settings.threads);
         let db = snapshot.db()?;
         files.push((db, window(&db, settings)));
     }

@@ -1,8 +1,10 @@
 //! Which keys there are, and one key's value.
 
+use std::num::NonZeroUsize;
+
 use crate::bolt::{Db, WalkOptions, walk};
 use crate::etcd::hash_kv::Window;
-use crate::etcd::keyspace::{Keyspace, KeyspaceFold};
+use crate::etcd::keyspace::{Keyspace, KeyspaceFold, LiveKey};
 use crate::etcd::record::{Record, RecordFold, Records};
 use crate::etcd::schema;
 
@@ -54,16 +56,30 @@ impl<'a> KeyListing<'a> {
         self.keyspace.is_empty()
     }
 
-    /// The newest record of each key, in the order of the keys. No client ever
-    /// sees the empty key, so it is left out.
-    pub fn by_key(&self) -> impl Iterator<Item = Record<'a>> + use<'a> {
-        self.keyspace.by_key().filter(|record| !record.kv.key.is_empty())
+    /// Hands the keys to `map`, in runs that follow each other in order, and what becomes of each run to `join`, in
+    /// order. No client ever sees the empty key, so it is left out.
+    pub fn by_key<T: Send>(
+        &self,
+        threads: NonZeroUsize,
+        map: impl Fn(&mut dyn Iterator<Item = LiveKey<'a>>) -> T + Sync,
+        join: impl FnMut(T) + Send,
+    ) {
+        self.keyspace.by_key(threads, |run| map(&mut run.filter(is_visible)), join);
     }
 
-    /// The newest record of each key, in the order of the file, which is faster.
-    pub fn in_file_order(&self) -> impl Iterator<Item = Record<'a>> + use<'a> {
-        self.keyspace.live().filter(|record| !record.kv.key.is_empty())
+    /// As [`by_key`](Self::by_key), in the order of the file, which is faster.
+    pub fn in_file_order<T: Send>(
+        &self,
+        threads: NonZeroUsize,
+        map: impl Fn(&mut dyn Iterator<Item = LiveKey<'a>>) -> T + Sync,
+        join: impl FnMut(T) + Send,
+    ) {
+        self.keyspace.in_file_order(threads, |run| map(&mut run.filter(is_visible)), join);
     }
+}
+
+fn is_visible(live: &LiveKey<'_>) -> bool {
+    !live.key.is_empty()
 }
 
 /// The newest record of one key.

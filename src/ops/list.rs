@@ -1,9 +1,12 @@
 //! Kubernetes objects by resource and namespace: counted, then named.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroUsize;
 
 use crate::bolt::Db;
 use crate::etcd::hash_kv::Window;
+use crate::etcd::keyspace::LiveKey;
+use crate::etcd::record::Record;
 use crate::kube::registry_key::{ObjectKey, Prefixes, RegistryKey};
 use crate::kube::resources::{RESOURCES, Resource};
 use crate::kube::type_name::{TypeName, nearest};
@@ -24,25 +27,43 @@ pub struct Selection {
     pub prefixes: Prefixes,
 }
 
-/// The type of an object, as it is listed.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TypeLabel {
-    /// `deployments.apps`, `pods`; bytes that are no text are escaped.
-    pub name: String,
+/// The type of an object: what it is counted under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TypeKey<'a> {
+    /// Plural name; of keys that are no objects, their label.
+    pub resource: &'a [u8],
+    /// Group, empty for the core group.
+    pub group: &'a [u8],
     /// Whether these are keys that a server keeps for itself, and no objects.
     pub internal: bool,
 }
 
-impl TypeLabel {
-    fn of(key: &ObjectKey<'_>) -> Self {
-        let name = match (key.built_in, key.group) {
-            (Some(resource), _) => resource.full_name(),
-            (None, Some(group)) if !group.is_empty() => {
-                format!("{}.{}", key.resource.escape_ascii(), group.escape_ascii())
+impl<'a> TypeKey<'a> {
+    fn of(key: &RegistryKey<'a>) -> Self {
+        match key {
+            RegistryKey::Object(ObjectKey { built_in: Some(resource), .. }) => Self::built_in(resource),
+            RegistryKey::Object(object) => {
+                Self { resource: object.resource, group: object.group.unwrap_or_default(), internal: false }
             }
-            _ => key.resource.escape_ascii().to_string(),
-        };
-        Self { name, internal: false }
+            RegistryKey::Internal(internal) => {
+                Self { resource: internal.label().as_bytes(), group: b"", internal: true }
+            }
+            RegistryKey::Other => Self { resource: b"other", group: b"", internal: true },
+        }
+    }
+
+    fn built_in(resource: &'static Resource) -> Self {
+        Self { resource: resource.plural.as_bytes(), group: resource.group.as_bytes(), internal: false }
+    }
+
+    /// `deployments.apps`, `pods`; bytes that are no text are escaped.
+    pub fn name(&self) -> String {
+        let mut name = self.resource.escape_ascii().to_string();
+        if !self.group.is_empty() {
+            name.push('.');
+            name.extend(self.group.escape_ascii().map(char::from));
+        }
+        name
     }
 }
 
@@ -53,22 +74,18 @@ pub struct Listed<'a> {
     pub key: &'a [u8],
     /// What the key says.
     pub registry: RegistryKey<'a>,
-    /// Main revision of its last write.
-    pub mod_revision: i64,
-    /// Bytes of its value.
-    pub value_size: u64,
+    live: LiveKey<'a>,
 }
 
 impl<'a> Listed<'a> {
     /// The type it is counted under.
-    pub fn label(&self) -> TypeLabel {
-        match &self.registry {
-            RegistryKey::Object(object) => TypeLabel::of(object),
-            RegistryKey::Internal(internal) => {
-                TypeLabel { name: internal.label().to_owned(), internal: true }
-            }
-            RegistryKey::Other => TypeLabel { name: "other".to_owned(), internal: true },
-        }
+    pub fn type_key(&self) -> TypeKey<'a> {
+        TypeKey::of(&self.registry)
+    }
+
+    /// Its newest record; `None` if the file was changed since it was met.
+    pub fn record(&self) -> Option<Record<'a>> {
+        self.live.record()
     }
 
     /// Its namespace, if it has one.
@@ -96,7 +113,8 @@ pub struct UnknownType {
 pub struct ObjectListing<'a> {
     listing: KeyListing<'a>,
     prefixes: Prefixes,
-    wanted: Vec<String>,
+    wanted: Vec<TypeKey<'a>>,
+    all_types: bool,
     namespace: Option<Vec<u8>>,
     /// The revision that was asked for, or the current one.
     pub revision: i64,
@@ -109,7 +127,7 @@ pub struct ObjectListing<'a> {
 }
 
 /// How many objects of one type there are in one namespace.
-pub type Counts = BTreeMap<(TypeLabel, Option<Vec<u8>>), u64>;
+pub type Counts<'a> = BTreeMap<(TypeKey<'a>, Option<&'a [u8]>), u64>;
 
 /// Lists the Kubernetes objects of `db`.
 ///
@@ -128,11 +146,12 @@ pub fn list<'a>(
         damage: listing.damage.clone(),
         prefixes: selection.prefixes.clone(),
         wanted: Vec::new(),
+        all_types: selection.types.is_empty(),
         namespace: selection.namespace.as_ref().map(|namespace| namespace.as_bytes().to_vec()),
         unknown: Vec::new(),
         listing,
     };
-    objects.choose(&selection.types);
+    objects.choose(&selection.types, settings.threads);
     Ok(objects)
 }
 
@@ -159,31 +178,24 @@ fn starts(selection: &Selection) -> Vec<Vec<u8>> {
 }
 
 impl<'a> ObjectListing<'a> {
-    fn choose(&mut self, types: &[String]) {
-        if types.is_empty() {
-            return;
-        }
-        let mut present: Vec<String> = Vec::new();
+    fn choose(&mut self, types: &[String], threads: NonZeroUsize) {
+        let mut present: Option<Vec<(TypeKey<'a>, String)>> = None;
         for typed in types {
             if let Some(resource) = Resource::find(typed) {
-                self.wanted.push(resource.full_name());
+                self.wanted.push(TypeKey::built_in(resource));
                 continue;
             }
-            if present.is_empty() {
-                let labels: std::collections::BTreeSet<_> =
-                    self.all().map(|listed| listed.label().name).collect();
-                present = labels.into_iter().collect();
-            }
+            let present = present.get_or_insert_with(|| self.present(threads));
             let parsed = TypeName::parse(typed);
-            let fits = |label: &&String| {
-                let (plural, group) = label.split_once('.').unwrap_or((label, ""));
+            let fits = |(_, name): &&(TypeKey<'a>, String)| {
+                let (plural, group) = name.split_once('.').unwrap_or((name, ""));
                 parsed.is_name(plural) && parsed.fit(group).is_some()
             };
             match present.iter().find(fits) {
-                Some(label) => self.wanted.push(label.clone()),
+                Some((key, _)) => self.wanted.push(*key),
                 None => {
                     let built_in = RESOURCES.iter().map(|resource| resource.plural);
-                    let names = present.iter().map(String::as_str).chain(built_in);
+                    let names = present.iter().map(|(_, name)| name.as_str()).chain(built_in);
                     let nearest = nearest(typed, names).into_iter().map(str::to_owned).collect();
                     self.unknown.push(UnknownType { typed: typed.clone(), nearest });
                 }
@@ -191,48 +203,67 @@ impl<'a> ObjectListing<'a> {
         }
     }
 
-    fn all(&self) -> impl Iterator<Item = Listed<'a>> + '_ {
-        self.listing.in_file_order().filter_map(|record| self.listed(&record))
+    /// All types that there are objects of.
+    fn present(&self, threads: NonZeroUsize) -> Vec<(TypeKey<'a>, String)> {
+        let mut all: Vec<TypeKey<'a>> =
+            self.count(threads, |_| true).into_keys().map(|(key, _)| key).collect();
+        all.dedup();
+        all.into_iter().map(|key| (key, key.name())).collect()
     }
 
-    fn listed(&self, record: &crate::etcd::record::Record<'a>) -> Option<Listed<'a>> {
-        let registry = RegistryKey::parse(record.kv.key, &self.prefixes);
+    fn listed(&self, live: LiveKey<'a>) -> Option<Listed<'a>> {
+        let registry = RegistryKey::parse(live.key, &self.prefixes);
         // Keys of other programs are no part of Kubernetes, but for those that
         // stand among its own.
-        if matches!(registry, RegistryKey::Other) && self.prefixes.strip(record.kv.key).is_none() {
+        if matches!(registry, RegistryKey::Other) && self.prefixes.strip(live.key).is_none() {
             return None;
         }
-        Some(Listed {
-            key: record.kv.key,
-            registry,
-            mod_revision: record.revision.main,
-            value_size: record.kv.value.len() as u64,
-        })
+        Some(Listed { key: live.key, registry, live })
     }
 
     fn is_selected(&self, listed: &Listed<'a>) -> bool {
         let namespace = self.namespace.as_deref();
         (namespace.is_none() || namespace == listed.namespace())
-            && (self.wanted.is_empty() && self.unknown.is_empty()
-                || self.wanted.contains(&listed.label().name))
+            && (self.all_types || self.wanted.contains(&listed.type_key()))
     }
 
-    /// How many objects there are of each type in each namespace.
-    pub fn counts(&self) -> Counts {
+    fn count(&self, threads: NonZeroUsize, wanted: impl Fn(&Listed<'a>) -> bool + Sync) -> Counts<'a> {
         let mut counts = Counts::new();
-        for listed in self.all().filter(|listed| self.is_selected(listed)) {
-            let key = (listed.label(), listed.namespace().map(<[u8]>::to_vec));
-            let count = counts.entry(key).or_default();
-            *count = count.saturating_add(1);
-        }
+        let map = |run: &mut dyn Iterator<Item = LiveKey<'a>>| {
+            let mut part: HashMap<(TypeKey<'a>, Option<&'a [u8]>), u64> = HashMap::new();
+            for listed in run.filter_map(|live| self.listed(live)).filter(|listed| wanted(listed)) {
+                let count = part.entry((listed.type_key(), listed.namespace())).or_default();
+                *count = count.saturating_add(1);
+            }
+            part
+        };
+        self.listing.in_file_order(threads, map, |part| {
+            for (key, more) in part {
+                let count = counts.entry(key).or_default();
+                *count = count.saturating_add(more);
+            }
+        });
         counts
     }
 
-    /// The objects in the order of their keys: by type, namespace and name.
-    pub fn objects(&self) -> impl Iterator<Item = Listed<'a>> + '_ {
-        self.listing
-            .by_key()
-            .filter_map(|record| self.listed(&record))
-            .filter(|listed| self.is_selected(listed))
+    /// How many objects there are of each type in each namespace.
+    pub fn counts(&self, threads: NonZeroUsize) -> Counts<'a> {
+        self.count(threads, |listed| self.is_selected(listed))
+    }
+
+    /// Hands the objects to `map`, in runs that follow each other in the order of
+    /// the keys (by type, namespace and name), and what becomes of each run to
+    /// `join`, in order.
+    pub fn objects<T: Send>(
+        &self,
+        threads: NonZeroUsize,
+        map: impl Fn(&mut dyn Iterator<Item = Listed<'a>>) -> T + Sync,
+        join: impl FnMut(T) + Send,
+    ) {
+        let map = |run: &mut dyn Iterator<Item = LiveKey<'a>>| {
+            let listed = run.filter_map(|live| self.listed(live));
+            map(&mut listed.filter(|listed| self.is_selected(listed)))
+        };
+        self.listing.by_key(threads, map, join);
     }
 }

@@ -128,11 +128,17 @@ impl std::fmt::Display for Damage {
     }
 }
 
-/// Maps the file ahead of a full pass if that reads nothing from disk: one call
-/// instead of a fault for each group of pages.
-pub fn prepare(snapshot: &Snapshot) {
+/// Maps the file ahead of a full pass if that reads nothing from disk: a few
+/// calls instead of a fault for each group of pages.
+pub fn prepare(snapshot: &Snapshot, threads: NonZeroUsize) {
     let source = snapshot.source();
     if source.is_cached() {
-        source.populate(0, source.bytes().len());
+        let share = source.bytes().len().div_ceil(threads.get()).next_multiple_of(1 << 20);
+        std::thread::scope(|scope| {
+            for thread in 1..threads.get() {
+                scope.spawn(move || source.populate(share.saturating_mul(thread), share));
+            }
+            source.populate(0, share);
+        });
     }
 }

@@ -40,7 +40,7 @@ pub struct Figures {
 /// # Errors
 /// A damaged file, unless that is to be skipped.
 pub fn figures(snapshot: &Snapshot, settings: &Settings<'_>) -> Result<(Figures, Damage), OpError> {
-    prepare(snapshot);
+    prepare(snapshot, settings.threads);
     let db = snapshot.db()?;
     let state = State::read(&db);
     let fold = (StatusHash, Records(KeyspaceFold::new(db.image)));

@@ -8,7 +8,8 @@ use super::{PageFormat, SCHEMA_VERSION, UpstreamFormat, write_json};
 use crate::cli::failure::Failure;
 use crate::cli::input;
 use crate::cli::output::boxed;
-use crate::cli::output::columns::Columns;
+use crate::cli::output::columns::{Columns, Rows};
+use crate::cli::output::text::safe;
 use crate::cli::{Context, Outcome};
 
 /// The hash by which members compare their data
@@ -96,21 +97,20 @@ impl Hashkv {
     }
 
     fn text(&self, context: &mut Context<'_>, comparison: &Comparison) -> Result<(), Failure> {
-        let mut table =
-            Columns::new(context.out, &["FILE", "HASHKV", "AT REVISION", "COMPACTED AT", "REVISIONS"]);
+        let mut rows = Rows::default();
         for (file, report) in self.files.iter().zip(&comparison.hashes) {
-            table.row(vec![
-                crate::cli::output::text::safe(file.as_os_str().as_encoded_bytes()),
-                format!("{} ({:08x})", report.hash.hash, report.hash.hash),
-                report.hash.revision.to_string(),
-                match report.hash.compact_revision {
-                    -1 => "never".to_owned(),
-                    revision => revision.to_string(),
-                },
-                format!("{} to {}", report.window.oldest(), report.window.current),
-            ])?;
+            let hash = &report.hash;
+            rows.cell(&safe(file.as_os_str().as_encoded_bytes()));
+            rows.cell(&format!("{} ({:08x})", hash.hash, hash.hash));
+            rows.cell(&hash.revision.to_string());
+            rows.cell(&match hash.compact_revision {
+                -1 => "never".to_owned(),
+                revision => revision.to_string(),
+            });
+            rows.cell(&format!("{} to {}", report.window.oldest(), report.window.current));
         }
-        table.finish()?;
+        Columns::new(context.out, &["FILE", "HASHKV", "AT REVISION", "COMPACTED AT", "REVISIONS"])
+            .print(&rows)?;
         if self.files.len() > 1 {
             let revision = comparison.hashes.first().map_or(0, |report| report.hash.revision);
             let verdict = if comparison.equal { "the same data" } else { "DIFFERENT DATA" };

@@ -1,18 +1,21 @@
+use std::borrow::Cow;
 use std::ffi::OsString;
-use std::io::Write;
+use std::io;
+use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt;
 
+use etcdsnap::etcd::keyspace::LiveKey;
 use etcdsnap::etcd::lease::LeaseId;
 use etcdsnap::etcd::record::Record;
-use etcdsnap::ops::OpError;
 use etcdsnap::ops::keys::{KeyListing, keys};
+use etcdsnap::ops::{OpError, prepare};
 use serde::Serialize;
 
 use super::{ListFormat, SCHEMA_VERSION};
 use crate::cli::failure::Failure;
 use crate::cli::input::{self, FileOption};
-use crate::cli::output::columns::Columns;
-use crate::cli::output::text::{hex, safe};
+use crate::cli::output::columns::{Columns, Rows};
+use crate::cli::output::text::{hex, safe, safe_cow};
 use crate::cli::{Context, Outcome};
 
 /// Which keys there are
@@ -77,72 +80,118 @@ impl Keys {
         let (file, words) = self.file.split(&self.words)?;
         input::at_most(&words, 1)?;
         let snapshot = input::snapshot(&file, context.global)?;
-        etcdsnap::ops::prepare(&snapshot);
+        let settings = context.settings();
+        prepare(&snapshot, settings.threads);
         let db = snapshot.db().map_err(OpError::from)?;
         let prefixes = words.first().map(|prefix| prefix.as_bytes().to_vec()).into_iter().collect();
-        let listing = keys(&db, prefixes, self.rev, &context.settings())?;
-        self.print(context.out, &listing)?;
+        let listing = keys(&db, prefixes, self.rev, &settings)?;
+        self.print(context, &listing)?;
         snapshot.source().finish()?;
         skipped(context, &listing.damage)
     }
 
-    fn shown(&self, key: &[u8]) -> String {
-        if self.hex { hex(key) } else { safe(key) }
+    fn shown<'k>(&self, key: &'k [u8]) -> Cow<'k, str> {
+        if self.hex { Cow::Owned(hex(key)) } else { safe_cow(key) }
     }
 
-    fn print(&self, out: &mut dyn Write, listing: &KeyListing<'_>) -> Result<(), Failure> {
-        match self.output {
-            ListFormat::Name => {
-                for record in listing.by_key() {
-                    writeln!(out, "{}", self.shown(record.kv.key))?;
+    fn print(&self, context: &mut Context<'_>, listing: &KeyListing<'_>) -> Result<(), Failure> {
+        let threads = context.settings().threads;
+        let window = listing.window;
+        let out = &mut *context.out;
+        if self.output == ListFormat::Table {
+            let mut table = Columns::new(out, &["CREATED", "MODIFIED", "VERSION", "LEASE", "SIZE", "KEY"]);
+            return in_order(listing, threads, |run| self.rows(run), |rows| table.print(&rows));
+        }
+        if self.output == ListFormat::Json {
+            writeln!(
+                out,
+                "{{\n  \"schemaVersion\": {SCHEMA_VERSION},\n  \"revision\": {},",
+                listing.revision
+            )?;
+            write!(
+                out,
+                "  \"oldestRevision\": {},\n  \"newestRevision\": {},\n  \"keys\": [",
+                window.oldest(),
+                window.current
+            )?;
+        }
+        let mut separator = "\n    ";
+        in_order(
+            listing,
+            threads,
+            |run| self.lines(run),
+            |lines| match lines {
+                Ok(lines) if self.output == ListFormat::Json => {
+                    for line in lines.split_inclusive(|byte| *byte == b'\n') {
+                        write!(out, "{separator}")?;
+                        out.write_all(line.trim_ascii_end())?;
+                        separator = ",\n    ";
+                    }
+                    Ok(())
                 }
-            }
-            ListFormat::Raw0 => {
-                for record in listing.by_key() {
-                    out.write_all(record.kv.key)?;
-                    out.write_all(&[0])?;
-                }
-            }
-            ListFormat::Table => {
-                let mut table =
-                    Columns::new(out, &["CREATED", "MODIFIED", "VERSION", "LEASE", "SIZE", "KEY"]);
-                for record in listing.by_key() {
-                    let kv = &record.kv;
-                    table.row(vec![
-                        kv.create_revision.to_string(),
-                        kv.mod_revision.to_string(),
-                        kv.version.to_string(),
-                        if kv.lease == 0 { "-".to_owned() } else { LeaseId(kv.lease).to_string() },
-                        kv.value.len().to_string(),
-                        self.shown(kv.key),
-                    ])?;
-                }
-                table.finish()?;
-            }
-            ListFormat::Jsonl => {
-                for record in listing.by_key() {
-                    serde_json::to_writer(&mut *out, &KeyDocument::of(&record, self.hex))?;
-                    writeln!(out)?;
-                }
-            }
-            ListFormat::Json => {
-                let window = listing.window;
-                write!(
-                    out,
-                    "{{\n  \"schemaVersion\": {SCHEMA_VERSION},\n  \"revision\": {},\n  \"oldestRevision\": {},\n  \"newestRevision\": {},\n  \"keys\": [",
-                    listing.revision,
-                    window.oldest(),
-                    window.current
-                )?;
-                for (index, record) in listing.by_key().enumerate() {
-                    write!(out, "{}\n    ", if index > 0 { "," } else { "" })?;
-                    serde_json::to_writer(&mut *out, &KeyDocument::of(&record, self.hex))?;
-                }
-                writeln!(out, "\n  ]\n}}")?;
-            }
+                Ok(lines) => out.write_all(&lines),
+                Err(error) => Err(error),
+            },
+        )?;
+        if self.output == ListFormat::Json {
+            writeln!(context.out, "\n  ]\n}}")?;
         }
         Ok(())
     }
+
+    /// A run of keys as text, by whichever thread.
+    fn lines(&self, run: &mut dyn Iterator<Item = LiveKey<'_>>) -> io::Result<Vec<u8>> {
+        let mut out = Vec::new();
+        for live in run {
+            match self.output {
+                ListFormat::Raw0 => {
+                    out.extend_from_slice(live.key);
+                    out.push(0);
+                }
+                ListFormat::Json | ListFormat::Jsonl => {
+                    let Some(record) = live.record() else { continue };
+                    serde_json::to_writer(&mut out, &KeyDocument::of(&record, self.hex))?;
+                    out.push(b'\n');
+                }
+                ListFormat::Name | ListFormat::Table => {
+                    out.extend_from_slice(self.shown(live.key).as_bytes());
+                    out.push(b'\n');
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    fn rows(&self, run: &mut dyn Iterator<Item = LiveKey<'_>>) -> Rows {
+        let mut rows = Rows::default();
+        for record in run.filter_map(|live| live.record()) {
+            let kv = &record.kv;
+            rows.cell(&kv.create_revision.to_string());
+            rows.cell(&kv.mod_revision.to_string());
+            rows.cell(&kv.version.to_string());
+            rows.cell(&if kv.lease == 0 { "-".to_owned() } else { LeaseId(kv.lease).to_string() });
+            rows.cell(&kv.value.len().to_string());
+            rows.cell(&self.shown(kv.key));
+        }
+        rows
+    }
+}
+
+/// Formats runs of keys side by side and writes them in order; the first error
+/// ends the writing.
+fn in_order<'a, T: Send>(
+    listing: &KeyListing<'a>,
+    threads: NonZeroUsize,
+    map: impl Fn(&mut dyn Iterator<Item = LiveKey<'a>>) -> T + Sync,
+    mut write: impl FnMut(T) -> io::Result<()> + Send,
+) -> Result<(), Failure> {
+    let mut result = Ok(());
+    listing.by_key(threads, map, |run| {
+        if result.is_ok() {
+            result = write(run);
+        }
+    });
+    result.map_err(Failure::from)
 }
 
 /// Tells of damage that was skipped: the answer is then not all there is.

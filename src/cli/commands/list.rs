@@ -1,15 +1,17 @@
+use std::borrow::Cow;
 use std::ffi::OsString;
+use std::io;
 
-use etcdsnap::ops::OpError;
-use etcdsnap::ops::list::{Listed, ObjectListing, Selection, list};
+use etcdsnap::ops::list::{Listed, ObjectListing, Selection, TypeKey, list};
+use etcdsnap::ops::{OpError, prepare};
 use serde::Serialize;
 
 use super::keys::skipped;
 use super::{ListFormat, SCHEMA_VERSION, write_json};
 use crate::cli::failure::Failure;
 use crate::cli::input::{self, FileOption};
-use crate::cli::output::columns::Columns;
-use crate::cli::output::text::safe;
+use crate::cli::output::columns::{Columns, Rows};
+use crate::cli::output::text::{safe, safe_cow};
 use crate::cli::{Context, Outcome};
 
 /// Kubernetes objects by resource and namespace
@@ -74,15 +76,37 @@ struct ObjectDocument {
 
 impl ObjectDocument {
     fn of(listed: &Listed<'_>) -> Self {
+        let record = listed.record();
         Self {
-            resource: listed.label().name,
+            resource: listed.type_key().name(),
             namespace: listed.namespace().map(safe),
             name: safe(listed.name()),
-            mod_revision: listed.mod_revision,
-            value_size: listed.value_size,
+            mod_revision: record.map_or(0, |record| record.revision.main),
+            value_size: record.map_or(0, |record| record.kv.value.len() as u64),
             key: safe(listed.key),
         }
     }
+}
+
+/// A run of objects as rows, and how many they are.
+fn rows(run: &mut dyn Iterator<Item = Listed<'_>>) -> (u64, Rows) {
+    let mut count = 0;
+    let mut rows = Rows::default();
+    // Most objects have the type and the namespace of the one before.
+    let mut last: Option<(TypeKey<'_>, String)> = None;
+    for listed in run {
+        count += 1;
+        let key = listed.type_key();
+        if last.as_ref().is_none_or(|(last, _)| *last != key) {
+            last = Some((key, key.name()));
+        }
+        rows.cell(last.as_ref().map_or("", |(_, name)| name));
+        rows.cell(listed.namespace().map_or(Cow::Borrowed("-"), safe_cow).as_ref());
+        rows.cell(safe_cow(listed.name()).as_ref());
+        let revision = listed.record().map_or(0, |record| record.revision.main);
+        rows.cell(&revision.to_string());
+    }
+    (count, rows)
 }
 
 impl List {
@@ -98,9 +122,10 @@ impl List {
             prefixes: context.prefixes(),
         };
         let snapshot = input::snapshot(&file, context.global)?;
-        etcdsnap::ops::prepare(&snapshot);
+        let settings = context.settings();
+        prepare(&snapshot, settings.threads);
         let db = snapshot.db().map_err(OpError::from)?;
-        let listing = list(&db, &selection, &context.settings())?;
+        let listing = list(&db, &selection, &settings)?;
         let named = !selection.types.is_empty() || self.namespace.is_some() || self.all_namespaces;
         let found = match self.output {
             ListFormat::Table | ListFormat::Json if !named => self.counts(context, &listing)?,
@@ -111,14 +136,14 @@ impl List {
     }
 
     fn counts(&self, context: &mut Context<'_>, listing: &ObjectListing<'_>) -> Result<u64, Failure> {
-        let counts = listing.counts();
+        let counts = listing.counts(context.settings().threads);
         let total = counts.values().sum();
         if self.output == ListFormat::Json {
-            let resources = counts.into_iter().map(|((label, namespace), count)| CountDocument {
-                resource: label.name,
-                namespace: namespace.as_deref().map(safe),
+            let resources = counts.into_iter().map(|((key, namespace), count)| CountDocument {
+                resource: key.name(),
+                namespace: namespace.map(safe),
                 count,
-                api_objects: !label.internal,
+                api_objects: !key.internal,
             });
             let document = CountsDocument {
                 schema_version: SCHEMA_VERSION,
@@ -131,67 +156,94 @@ impl List {
             return Ok(total);
         }
         if total > 0 {
-            let mut table = Columns::new(context.out, &["RESOURCE", "NAMESPACE", "COUNT"]);
-            for ((label, namespace), count) in counts {
-                let name = if label.internal { format!("({})", label.name) } else { label.name };
-                let namespace = namespace.as_deref().map_or_else(|| "-".to_owned(), safe);
-                table.row(vec![name, namespace, count.to_string()])?;
+            let mut rows = Rows::default();
+            for ((key, namespace), count) in counts {
+                rows.cell(&if key.internal { format!("({})", key.name()) } else { key.name() });
+                rows.cell(&namespace.map_or_else(|| "-".to_owned(), safe));
+                rows.cell(&count.to_string());
             }
-            table.finish()?;
+            Columns::new(context.out, &["RESOURCE", "NAMESPACE", "COUNT"]).print(&rows)?;
         }
         Ok(total)
     }
 
     fn objects(&self, context: &mut Context<'_>, listing: &ObjectListing<'_>) -> Result<u64, Failure> {
-        let mut found = 0u64;
-        let mut objects = listing.objects().inspect(|_| found += 1).peekable();
+        let threads = context.settings().threads;
         let out = &mut *context.out;
-        match self.output {
-            ListFormat::Table => {
-                if objects.peek().is_some() {
-                    let mut table = Columns::new(out, &["RESOURCE", "NAMESPACE", "NAME", "REVISION"]);
-                    for listed in objects {
-                        table.row(vec![
-                            listed.label().name,
-                            listed.namespace().map_or_else(|| "-".to_owned(), safe),
-                            safe(listed.name()),
-                            listed.mod_revision.to_string(),
-                        ])?;
-                    }
-                    table.finish()?;
+        let mut found = 0u64;
+        let mut result = Ok(());
+        if self.output == ListFormat::Table {
+            let mut table = Columns::new(out, &["RESOURCE", "NAMESPACE", "NAME", "REVISION"]);
+            listing.objects(threads, rows, |(count, rows)| {
+                found += count;
+                if result.is_ok() && count > 0 {
+                    result = table.print(&rows);
                 }
+            });
+            result?;
+            return Ok(found);
+        }
+        if self.output == ListFormat::Json {
+            write!(
+                out,
+                "{{\n  \"schemaVersion\": {SCHEMA_VERSION},\n  \"revision\": {},\n  \"objects\": [",
+                listing.revision
+            )?;
+        }
+        let mut separator = "\n    ";
+        let mut write = |lines: io::Result<Vec<u8>>| {
+            let lines = lines?;
+            if self.output != ListFormat::Json {
+                return out.write_all(&lines);
             }
-            ListFormat::Name => {
-                for listed in objects {
-                    writeln!(out, "{}/{}", listed.label().name, safe(listed.name()))?;
+            for line in lines.split_inclusive(|byte| *byte == b'\n') {
+                out.write_all(separator.as_bytes())?;
+                out.write_all(line.trim_ascii_end())?;
+                separator = ",\n    ";
+            }
+            Ok(())
+        };
+        listing.objects(
+            threads,
+            |run| self.lines(run),
+            |(count, lines)| {
+                found += count;
+                if result.is_ok() {
+                    result = write(lines);
                 }
-            }
-            ListFormat::Raw0 => {
-                for listed in objects {
-                    out.write_all(listed.key)?;
-                    out.write_all(&[0])?;
-                }
-            }
-            ListFormat::Jsonl => {
-                for listed in objects {
-                    serde_json::to_writer(&mut *out, &ObjectDocument::of(&listed))?;
-                    writeln!(out)?;
-                }
-            }
-            ListFormat::Json => {
-                write!(
-                    out,
-                    "{{\n  \"schemaVersion\": {SCHEMA_VERSION},\n  \"revision\": {},\n  \"objects\": [",
-                    listing.revision
-                )?;
-                for (index, listed) in objects.enumerate() {
-                    write!(out, "{}\n    ", if index > 0 { "," } else { "" })?;
-                    serde_json::to_writer(&mut *out, &ObjectDocument::of(&listed))?;
-                }
-                writeln!(out, "\n  ]\n}}")?;
-            }
+            },
+        );
+        result?;
+        if self.output == ListFormat::Json {
+            writeln!(context.out, "\n  ]\n}}")?;
         }
         Ok(found)
+    }
+
+    /// A run of objects as text, by whichever thread, and how many they are.
+    fn lines(&self, run: &mut dyn Iterator<Item = Listed<'_>>) -> (u64, io::Result<Vec<u8>>) {
+        let mut count = 0;
+        let mut out = Vec::new();
+        for listed in run {
+            count += 1;
+            match self.output {
+                ListFormat::Raw0 => {
+                    out.extend_from_slice(listed.key);
+                    out.push(0);
+                }
+                ListFormat::Name => {
+                    let line = format!("{}/{}\n", listed.type_key().name(), safe(listed.name()));
+                    out.extend_from_slice(line.as_bytes());
+                }
+                ListFormat::Json | ListFormat::Jsonl | ListFormat::Table => {
+                    if let Err(error) = serde_json::to_writer(&mut out, &ObjectDocument::of(&listed)) {
+                        return (count, Err(error.into()));
+                    }
+                    out.push(b'\n');
+                }
+            }
+        }
+        (count, Ok(out))
     }
 
     fn conclude(

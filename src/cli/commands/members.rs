@@ -9,7 +9,7 @@ use super::{PageFormat, SCHEMA_VERSION, write_json};
 use crate::cli::failure::Failure;
 use crate::cli::input::{self, FileOption};
 use crate::cli::output::boxed;
-use crate::cli::output::columns::Columns;
+use crate::cli::output::columns::{Columns, Rows};
 use crate::cli::output::text::{count, safe};
 use crate::cli::{Context, Outcome, words};
 
@@ -151,8 +151,8 @@ fn upstream(out: &mut dyn Write, format: MemberFormat, report: &MembersReport) -
 }
 
 /// The members as a table and what else is known of them.
-pub(super) fn text(out: &mut dyn Write, report: &MembersReport) -> Result<(), Failure> {
-    let mut table = Columns::new(out, &["ID", "NAME", "ROLE", "PEER URLS", "CLIENT URLS"]);
+pub(super) fn text(out: &mut (dyn Write + Send), report: &MembersReport) -> Result<(), Failure> {
+    let mut rows = Rows::default();
     for info in &report.members {
         let member = &info.member;
         let listed = role(info.role);
@@ -161,15 +161,13 @@ pub(super) fn text(out: &mut dyn Write, report: &MembersReport) -> Result<(), Fa
             _ => listed.to_owned(),
         };
         let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { safe(text.as_bytes()) };
-        table.row(vec![
-            member.id.to_string(),
-            or_dash(member.name.clone()),
-            role,
-            or_dash(member.peer_urls.join(",")),
-            or_dash(member.client_urls.join(",")),
-        ])?;
+        rows.cell(&member.id.to_string());
+        rows.cell(&or_dash(member.name.clone()));
+        rows.cell(&role);
+        rows.cell(&or_dash(member.peer_urls.join(",")));
+        rows.cell(&or_dash(member.client_urls.join(",")));
     }
-    table.finish()?;
+    Columns::new(&mut *out, &["ID", "NAME", "ROLE", "PEER URLS", "CLIENT URLS"]).print(&rows)?;
     writeln!(out)?;
     match report.cluster_id {
         ClusterIdGuess::Certain(id) => writeln!(out, "cluster id: {id}")?,

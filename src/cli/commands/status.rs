@@ -236,7 +236,7 @@ fn document<'d>(file: &str, page: &'d Page) -> Document<'d> {
     }
 }
 
-fn text(out: &mut dyn Write, file: &str, page: &Page) -> Result<(), Failure> {
+fn text(out: &mut (dyn Write + Send), file: &str, page: &Page) -> Result<(), Failure> {
     let state = &page.state;
     let (line, evidence) = page.line;
     let number = |number: i64| grouped(number.unsigned_abs());

@@ -5,8 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use etcdsnap::etcd::record::Record;
-use etcdsnap::ops::OpError;
 use etcdsnap::ops::keys::key;
+use etcdsnap::ops::{OpError, prepare};
 use serde::Serialize;
 
 use super::keys::{KeyDocument, skipped};
@@ -64,9 +64,10 @@ impl Value {
         };
         input::at_most(&words, 1)?;
         let snapshot = input::snapshot(&file, context.global)?;
-        etcdsnap::ops::prepare(&snapshot);
+        let settings = context.settings();
+        prepare(&snapshot, settings.threads);
         let db = snapshot.db().map_err(OpError::from)?;
-        let state = key(&db, wanted.as_bytes(), self.rev, &context.settings())?;
+        let state = key(&db, wanted.as_bytes(), self.rev, &settings)?;
         let shown = safe(wanted.as_bytes());
         match &state.newest {
             None => {

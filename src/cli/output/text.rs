@@ -4,6 +4,7 @@
 //! the direction of writing. They are written as escapes wherever the output is
 //! text, terminal or not.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// Whether a character changes more than the cell it is printed in.
@@ -17,11 +18,21 @@ fn is_dangerous(character: char) -> bool {
 /// Bytes as printable text. Text that is harmless stays as it is; in any other,
 /// backslashes are doubled too, so that the bytes can be told from it.
 pub(crate) fn safe(bytes: &[u8]) -> String {
-    if let Ok(text) = std::str::from_utf8(bytes)
-        && !text.chars().any(is_dangerous)
-    {
-        return text.to_owned();
+    safe_cow(bytes).into_owned()
+}
+
+/// As [`safe`], without a copy where nothing is escaped.
+pub(crate) fn safe_cow(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let plain = bytes.iter().all(|byte| matches!(byte, 0x20..=0x7e));
+        if plain || !text.chars().any(is_dangerous) {
+            return Cow::Borrowed(text);
+        }
     }
+    Cow::Owned(escaped(bytes))
+}
+
+fn escaped(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for character in chunk.valid().chars() {

@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""Compares whole processes with upstream's tools, on the same file.
+
+    benches/compare.py SNAPSHOT [--bin DIR] [--scratch DIR] [--pairs N] [--only JOB] [--cold]
+
+DIR holds etcdutl-3.6 and etcdutl-3.7 (tests/upstream/build.sh makes them);
+target/release/etcdsnap must be built. Each job runs ours and theirs in turn,
+at least nine times each, after a run of both that does not count. Printed are
+the medians, and the median and quartiles of the ratios of neighbouring runs:
+machines differ and drift, ratios within one run do so least.
+"""
+
+import argparse
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def timed(command, before=None):
+    """Seconds that a command takes; `before` prepares, untimed."""
+    if before:
+        before()
+    start = time.monotonic()
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+    seconds = time.monotonic() - start
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))}\nexit {done.returncode}: {done.stderr.decode()[-2000:]}")
+    return seconds
+
+
+def first_line(command):
+    """Seconds until a command has written its first line."""
+    start = time.monotonic()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        process.stdout.readline()
+        seconds = time.monotonic() - start
+        process.stdout.read()
+    return seconds
+
+
+def drop(path):
+    """Takes a file out of the page cache."""
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def compare(name, bar, ours, theirs, pairs):
+    """Alternates two measurements and prints their ratio."""
+    ours(), theirs()
+    runs = [(ours(), theirs()) for _ in range(pairs)]
+    ratios = sorted(a / b for a, b in runs)
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    mine = statistics.median(a for a, _ in runs)
+    other = statistics.median(b for _, b in runs)
+    met = "" if bar is None else (" met" if middle <= bar else " NOT MET")
+    bar = "" if bar is None else f"  bar {bar}{met}"
+    print(f"{name:42} {mine:8.3f} s {other:8.3f} s   ratio {middle:.3f} ({low:.3f} to {high:.3f}){bar}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("snapshot", type=Path)
+    parser.add_argument("--bin", type=Path, default=ROOT / "tests/upstream/bin")
+    parser.add_argument("--scratch", type=Path, default=None, help="where restored directories go")
+    parser.add_argument("--pairs", type=int, default=9)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--cold", action="store_true", help="take the file out of the cache before each run")
+    options = parser.parse_args()
+    snapshot, pairs = options.snapshot, max(options.pairs, 9)
+    etcdsnap = ROOT / "target/release/etcdsnap"
+    etcdutl = options.bin / "etcdutl-3.6"
+    size = snapshot.stat().st_size
+    prepare = (lambda: drop(snapshot)) if options.cold else None
+    run = lambda command: (lambda: timed(command, prepare))
+    status = run([etcdutl, "snapshot", "status", "-w", "json", snapshot])
+    scratch = Path(tempfile.mkdtemp(dir=options.scratch))
+    print(f"{snapshot.name}: {size} bytes, {os.cpu_count()} cores, {pairs} pairs, {'cold' if options.cold else 'warm'}")
+    print(f"{'job':42} {'etcdsnap':>10} {'other':>10}")
+
+    def restored(tool):
+        def go():
+            target = scratch / "restored"
+            shutil.rmtree(target, ignore_errors=True)
+            os.sync()
+            seconds = timed([*tool, snapshot, "--data-dir", target], prepare)
+            shutil.rmtree(target)
+            return seconds
+        return go
+
+    def copied():
+        target = scratch / "copy"
+        target.unlink(missing_ok=True)
+        os.sync()
+        seconds = timed(["sh", "-c", 'cp --reflink=never "$1" "$2" && sync "$2"', "sh", snapshot, target], prepare)
+        target.unlink()
+        return seconds
+
+    def hashed_copy():
+        # Upstream's command writes into its input.
+        copy = scratch / "hashkv.db"
+        shutil.copyfile(snapshot, copy)
+        seconds = timed([options.bin / "etcdutl-3.7", "hashkv", "-w", "json", copy])
+        copy.unlink()
+        return seconds
+
+    jobs = [
+        ("verify : openssl dgst -sha256", 1.15, run([etcdsnap, "verify", "-q", snapshot]),
+         run(["openssl", "dgst", "-sha256", snapshot])),
+        ("status -w json : etcdutl status", 0.17 if size < 1.5e9 else 0.12,
+         run([etcdsnap, "status", "-w", "json", snapshot]), status),
+        ("hashkv : etcdutl hashkv (3.7)", 0.10, run([etcdsnap, "hashkv", "-w", "json", snapshot]), hashed_copy),
+        ("keys : etcdutl status", 0.4, run([etcdsnap, "keys", snapshot]), status),
+        ("list -A : etcdutl status", 0.4, run([etcdsnap, "list", "-A", snapshot]), status),
+        ("list : etcdutl status", 0.4, run([etcdsnap, "list", snapshot]), status),
+        ("keys, first line : 0.15 s", 1.0, lambda: first_line([etcdsnap, "keys", snapshot]), lambda: 0.15),
+        ("list -A, first line : 0.15 s", 1.0, lambda: first_line([etcdsnap, "list", "-A", snapshot]), lambda: 0.15),
+        ("restore : etcdutl restore", 0.5, restored([etcdsnap, "restore", "-q"]),
+         restored([etcdutl, "snapshot", "restore"])),
+        ("restore : cp + sync", 1.2, restored([etcdsnap, "restore", "-q"]), copied),
+    ]
+    try:
+        for name, bar, ours, theirs in jobs:
+            if options.only in name:
+                compare(name, bar, ours, theirs, pairs)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    print(f"largest resident set of any process, mapped file included: {peak // 1024} MiB")
+
+
+if __name__ == "__main__":
+    main()
