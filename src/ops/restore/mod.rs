@@ -17,6 +17,7 @@ mod publish;
 mod stage;
 
 use std::path::PathBuf;
+use std::sync::mpsc;
 
 use crate::bolt::{Db, OpenError, PatchError};
 use crate::etcd::membership::NewMembersError;
@@ -143,17 +144,33 @@ pub fn restore(
         Err(error) => return Err(error),
     };
     let target = stage::Target::examine(&request.data_dir, request.wal_dir.as_deref())?;
-    let mut staging = target.stage(request.owner, request.mode)?;
-    let (written, report) = std::thread::scope(|scope| {
-        let writing = scope.spawn(|| staging.write(source, &plan, settings.progress));
+    let staging = target.stage(request.owner, request.mode, &plan.snap_name)?;
+    let report = std::thread::scope(|scope| {
+        let (tell_written, written) = mpsc::channel();
+        let (staging, plan) = (&staging, &plan);
+        let writing = scope.spawn(move || {
+            let result = staging.write(source, plan, settings.progress);
+            let go_on = result.is_ok();
+            let _ = tell_written.send(result);
+            // Waiting for the disk costs nothing: all else goes on beside it.
+            if go_on { staging.sync() } else { Ok(()) }
+        });
         let report = verify::check_patched(source, &db, &plan.patched.db(), settings, &request.verify);
-        (writing.join(), report)
-    });
+        // A full disk is the operator's first worry, but damage is the greater.
+        let verdict = source.finish().map_err(RestoreError::from);
+        let verdict = verdict.and_then(|()| judge(&report, request.skip_hash_check));
+        if let Err(error) = verdict {
+            staging.abandon();
+            return Err(error);
+        }
+        if let Ok(result) = written.recv() {
+            result?;
+        }
+        staging.read_back(source, plan)?;
+        writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok(report)
+    })?;
     source.finish()?;
-    // A full disk is the operator's first worry, but damage is the greater one.
-    judge(&report, request.skip_hash_check)?;
-    written.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-    staging.read_back(source, &plan)?;
     let (data_dir, wal_dir) = staging.publish()?;
     let warnings = plan.warnings(&report, request);
     Ok(Restored { summary: plan.summary(), report, data_dir, wal_dir, warnings })

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::stage::{Place, TargetError, UNFINISHED, failed, parent, sync_directory};
+use super::stage::{Place, TargetError, UNFINISHED, failed, parent, sync_path};
 
 pub(super) struct Publication<'t> {
     pub(super) main: Place,
@@ -38,16 +38,16 @@ impl Publication<'_> {
         let staged = self.main.path.join("member");
         if self.into_existing {
             rename_new(&staged, &self.data_dir.join("member"))?;
-            sync_directory(self.data_dir)?;
+            sync_path(self.data_dir)?;
         } else {
             fs::remove_file(self.main.path.join("lock")).map_err(failed("remove", &self.main.path))?;
             rename_new(&self.main.path, self.data_dir)?;
-            sync_directory(&parent(self.data_dir))?;
+            sync_path(&parent(self.data_dir))?;
         }
         if let Some(wal_dir) = self.wal_dir {
             let mark = wal_dir.join(UNFINISHED);
             fs::remove_file(&mark).map_err(failed("remove", &mark))?;
-            sync_directory(wal_dir)?;
+            sync_path(wal_dir)?;
         }
         Ok(())
     }
@@ -65,10 +65,10 @@ fn publish_wal(place: &Place, wal_dir: &Path) -> Result<(), TargetError> {
             let entry = entry.map_err(failed("read", &staged))?;
             rename_new(&entry.path(), &wal_dir.join(entry.file_name()))?;
         }
-        sync_directory(wal_dir)
+        sync_path(wal_dir)
     } else {
         rename_new(&staged, wal_dir)?;
-        sync_directory(&parent(wal_dir))
+        sync_path(&parent(wal_dir))
     }
 }
 

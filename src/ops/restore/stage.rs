@@ -8,10 +8,12 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
+use std::num::NonZeroU64;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock, ioctl_ficlone};
+use rustix::fs::{Advice, FallocateFlags, FlockOperation, fadvise, fallocate, flock, ioctl_ficlone};
 
 use crate::etcd::wal;
 use crate::ops::Progress;
@@ -119,7 +121,12 @@ impl Target {
     }
 
     /// Takes the staging places and writes nothing into them yet.
-    pub(super) fn stage(self, owner: Option<Owner>, mode: Option<u32>) -> Result<Staging, TargetError> {
+    pub(super) fn stage(
+        self,
+        owner: Option<Owner>,
+        mode: Option<u32>,
+        snap_name: &str,
+    ) -> Result<Staging, TargetError> {
         let existing_owner = self.exists.as_ref().map(|found| Owner { uid: found.uid(), gid: found.gid() });
         let inside_wal = self.wal_dir.as_ref().is_some_and(|wal_dir| wal_dir.starts_with(&self.data_dir));
         let mut created = None;
@@ -147,6 +154,8 @@ impl Target {
             owner: owner.or(existing_owner.filter(|_| rustix::process::geteuid().is_root())),
             mode,
             target: self,
+            snap_name: snap_name.to_owned(),
+            abandoned: AtomicBool::new(false),
         })
     }
 }
@@ -270,9 +279,17 @@ pub(super) struct Staging {
     owner: Option<Owner>,
     mode: Option<u32>,
     target: Target,
+    snap_name: String,
+    /// Set when the verdict is out and there is no point in going on.
+    abandoned: AtomicBool,
 }
 
 impl Staging {
+    /// Ends the writing early: nothing of it will be published.
+    pub(super) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+    }
+
     fn member(&self) -> PathBuf {
         self.main.path.join("member")
     }
@@ -292,26 +309,35 @@ impl Staging {
         }
     }
 
-    /// Writes everything and waits until it is on disk.
+    /// Writes everything. It is on disk only after [`sync`](Self::sync).
     pub(super) fn write(
-        &mut self,
+        &self,
         source: &Source,
         plan: &Plan<'_>,
         progress: &Progress,
-    ) -> Result<(), RestoreError> {
+    ) -> Result<(), TargetError> {
         for directory in [self.member(), self.snap(), self.wal()] {
             make_directory(&directory, false)?;
         }
         self.write_db(source, plan, progress)?;
         self.write_wal(&plan.wal_head)?;
-        let snap = self.snap().join(&plan.snap_name);
         // The one file whose mode upstream leaves to the umask.
-        write_file(&snap, &plan.snap, 0o666)?;
-        for directory in [self.snap(), self.wal(), self.member(), self.main.path.clone()] {
-            sync_directory(&directory)?;
+        let snap = self.snap().join(&self.snap_name);
+        create(&snap, 0o666)?.write_all(&plan.snap).map_err(failed("write", &snap))?;
+        self.give_away()
+    }
+
+    /// Waits until all files and the directories they are in are on disk.
+    pub(super) fn sync(&self) -> Result<(), TargetError> {
+        let segment = self.wal().join(wal::FIRST_SEGMENT);
+        let snap = self.snap();
+        if self.abandoned.load(Ordering::Relaxed) {
+            return Ok(());
         }
-        self.give_away(&plan.snap_name)?;
-        Ok(())
+        for path in [self.db(), segment, snap.join(&self.snap_name), snap, self.wal(), self.member()] {
+            sync_path(&path)?;
+        }
+        sync_path(&self.main.path)
     }
 
     fn write_db(&self, source: &Source, plan: &Plan<'_>, progress: &Progress) -> Result<(), TargetError> {
@@ -325,12 +351,12 @@ impl Staging {
         } else {
             self.check_space(plan.patched.size())?;
             let length = usize::try_from(base).unwrap_or(usize::MAX);
-            copy(source.bytes().get(..length).unwrap_or_default(), &file, &path, progress)?;
+            let bytes = source.bytes().get(..length).unwrap_or_default();
+            copy(bytes, &file, &path, progress, &self.abandoned)?;
         }
         let (offset, appendix) = plan.patched.appendix();
         file.write_all_at(appendix, offset.0).map_err(failed("write", &path))?;
-        file.write_all_at(&plan.patched.meta_pages(), 0).map_err(failed("write", &path))?;
-        file.sync_all().map_err(failed("sync", &path))
+        file.write_all_at(&plan.patched.meta_pages(), 0).map_err(failed("write", &path))
     }
 
     /// Before the first byte, rather than after the last that fits.
@@ -359,16 +385,22 @@ impl Staging {
         }
         file.write_all_at(head, 0).map_err(failed("write", &path))?;
         if self.wal.is_some() {
-            write_file(&self.wal().join(UNFINISHED), b"", 0o600)?;
+            create(&self.wal().join(UNFINISHED), 0o600)?;
         }
-        file.sync_all().map_err(failed("sync", &path))
+        Ok(())
     }
 
-    fn give_away(&self, snap_name: &str) -> Result<(), TargetError> {
+    fn give_away(&self) -> Result<(), TargetError> {
         let Some(owner) = self.owner else { return Ok(()) };
         let segment = self.wal().join(wal::FIRST_SEGMENT);
-        let mut paths =
-            vec![self.member(), self.snap(), self.wal(), self.db(), self.snap().join(snap_name), segment];
+        let mut paths = vec![
+            self.member(),
+            self.snap(),
+            self.wal(),
+            self.db(),
+            self.snap().join(&self.snap_name),
+            segment,
+        ];
         if self.target.exists.is_none() {
             paths.push(self.main.path.clone());
             paths.extend(self.created.clone());
@@ -428,14 +460,33 @@ impl Staging {
     }
 }
 
-/// Copies bytes to the start of a file, and has the kernel start to write them
-/// out while more are copied: the sync at the end then has little left to do.
-fn copy(bytes: &[u8], file: &File, path: &Path, progress: &Progress) -> Result<(), TargetError> {
+/// Copies bytes to the start of a file. The kernel is told to write out each
+/// piece while the next ones are copied: by itself it would wait until much more
+/// is dirty, and the sync at the end would take all the time.
+fn copy(
+    bytes: &[u8],
+    file: &File,
+    path: &Path,
+    progress: &Progress,
+    abandoned: &AtomicBool,
+) -> Result<(), TargetError> {
     const PIECE: usize = 1 << 20;
+    const WRITE_OUT: u64 = 8 << 20;
     let mut writer = file;
+    let mut done = 0u64;
+    let mut told = 0u64;
     for piece in bytes.chunks(PIECE) {
+        if abandoned.load(Ordering::Relaxed) {
+            break;
+        }
         writer.write_all(piece).map_err(failed("write", path))?;
+        done = done.saturating_add(piece.len() as u64);
         Progress::add(&progress.written, piece.len() as u64);
+        if done.saturating_sub(told) >= WRITE_OUT {
+            // Drops clean pages and starts to write dirty ones, which stay.
+            let _ = fadvise(file, told, NonZeroU64::new(done.saturating_sub(told)), Advice::DontNeed);
+            told = done;
+        }
     }
     Ok(())
 }
@@ -449,13 +500,7 @@ fn create(path: &Path, mode: u32) -> Result<File, TargetError> {
     Ok(file)
 }
 
-fn write_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), TargetError> {
-    let mut file = create(path, mode)?;
-    file.write_all(bytes).map_err(failed("write", path))?;
-    file.sync_all().map_err(failed("sync", path))
-}
-
-/// Makes the entries of a directory durable.
-pub(super) fn sync_directory(path: &Path) -> Result<(), TargetError> {
-    File::open(path).and_then(|directory| directory.sync_all()).map_err(failed("sync", path))
+/// Makes a file, or the entries of a directory, durable.
+pub(super) fn sync_path(path: &Path) -> Result<(), TargetError> {
+    File::open(path).and_then(|opened| opened.sync_all()).map_err(failed("sync", path))
 }

@@ -1,0 +1,113 @@
+//! Time per layer, from opening a file to restoring it.
+//!
+//! `cargo bench --bench layers` measures the fixture; for figures that mean
+//! something name a snapshot of a large cluster:
+//! `ETCDSNAP_BENCH_FILE=big.db cargo bench --bench layers`.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use etcdsnap::bolt::{Db, WalkOptions, walk};
+use etcdsnap::etcd::hash_kv::hash_kv;
+use etcdsnap::etcd::keyspace::KeyspaceFold;
+use etcdsnap::etcd::peer_url::{InitialCluster, PeerUrl};
+use etcdsnap::etcd::record::Records;
+use etcdsnap::etcd::snapshot::{Snapshot, check_digest, trailer};
+use etcdsnap::etcd::state::State;
+use etcdsnap::etcd::status_hash::StatusHash;
+use etcdsnap::ops::list::{Selection, list};
+use etcdsnap::ops::restore::{Request, restore};
+use etcdsnap::ops::verify::{Options, verify};
+use etcdsnap::ops::{Progress, Settings, keys, status};
+
+fn file() -> PathBuf {
+    std::env::var_os("ETCDSNAP_BENCH_FILE").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/snapshots/k8s-1.35-etcd-3.6.db")),
+        PathBuf::from,
+    )
+}
+
+fn layers(criterion: &mut Criterion) {
+    let path = file();
+    let snapshot = Snapshot::open(&path).unwrap();
+    let bytes = snapshot.source().bytes();
+    snapshot.source().populate(0, bytes.len());
+    let db = snapshot.db().unwrap();
+    let progress = Progress::default();
+    let settings = Settings::new(&progress);
+    let options = WalkOptions { threads: settings.threads, only: None, progress: None };
+
+    let mut group = criterion.benchmark_group("bolt");
+    group.throughput(Throughput::Bytes(db.meta.image_size()));
+    group.bench_function("open", |b| b.iter(|| Db::open(bytes)));
+    group.bench_function("walk", |b| b.iter(|| walk(&db, &(), &options)));
+    let one = WalkOptions { threads: NonZeroUsize::MIN, ..options };
+    group.bench_function("walk on one thread", |b| b.iter(|| walk(&db, &(), &one)));
+    group.finish();
+
+    let mut group = criterion.benchmark_group("etcd");
+    group.throughput(Throughput::Bytes(db.meta.image_size()));
+    group.bench_function("state", |b| b.iter(|| State::read(&db)));
+    group.bench_function("status hash", |b| b.iter(|| walk(&db, &StatusHash, &options)));
+    group.bench_function("keyspace", |b| {
+        b.iter(|| walk(&db, &Records(KeyspaceFold::new(db.image)), &options));
+    });
+    let state = State::read(&db);
+    let last = walk(&db, &Records(KeyspaceFold::new(db.image)), &options).0.0.last;
+    group.bench_function("hashkv", |b| b.iter(|| hash_kv(&db, last, state.compact_revision(), &options)));
+    group.bench_function("digest", |b| b.iter(|| check_digest(bytes, &trailer(&db, bytes), |_, _| {})));
+    group.finish();
+
+    let mut group = criterion.benchmark_group("ops");
+    group.throughput(Throughput::Bytes(db.meta.image_size()));
+    group.bench_function("verify", |b| {
+        b.iter(|| verify(snapshot.source(), &settings, &Options::default()).unwrap());
+    });
+    group.bench_function("status", |b| b.iter(|| status::figures(&snapshot, &settings).unwrap()));
+    group.bench_function("keys", |b| {
+        b.iter(|| {
+            let listing = keys::keys(&db, Vec::new(), None, &settings).unwrap();
+            let mut bytes = 0;
+            listing.by_key(
+                settings.threads,
+                |run| run.map(|live| live.key.len()).sum::<usize>(),
+                |n| bytes += n,
+            );
+            bytes
+        });
+    });
+    group.bench_function("list", |b| {
+        b.iter(|| list(&db, &Selection::default(), &settings).unwrap().counts(settings.threads).len());
+    });
+    group.bench_function("restore", |b| {
+        b.iter_with_large_drop(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let request = Request {
+                name: "default".into(),
+                cluster: InitialCluster::parse("default=http://localhost:2380").unwrap(),
+                advertised: vec![PeerUrl::parse("http://localhost:2380").unwrap()],
+                token: "etcd-cluster".into(),
+                data_dir: folder.path().join("restored"),
+                wal_dir: None,
+                skip_hash_check: true,
+                bump_revision: None,
+                owner: None,
+                mode: None,
+                verify: Options::default(),
+            };
+            restore(snapshot.source(), &request, &settings).unwrap();
+            folder
+        });
+    });
+    group.finish();
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().sample_size(10).measurement_time(Duration::from_secs(3)).warm_up_time(Duration::from_secs(1));
+    targets = layers
+}
+criterion_main!(benches);
