@@ -13,6 +13,7 @@
 //! Source: bbolt `internal/common/*.go`, `db.go`, `tx_check.go` @ v1.4.3; the
 //! format is the same in 1.3, 1.4 and 1.5.
 
+mod backward;
 mod bucket;
 mod db;
 mod encode;
@@ -29,6 +30,7 @@ mod patch;
 mod tree;
 mod walk;
 
+pub use backward::{LeavesBackward, leaves_backward};
 pub use bucket::{Bucket, BucketRoot};
 pub use db::{Db, OpenError};
 pub use fault::{Excerpt, Fault, FaultKind, FaultLog, KeyRange, Place};

@@ -10,6 +10,7 @@ mod words;
 use std::io::{self, BufWriter, Write};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
@@ -141,10 +142,16 @@ pub(crate) fn main() -> ExitCode {
     let progress = Progress::default();
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout());
     let mut context = Context { global: &cli.global, out: &mut out, progress: &progress };
-    let result = run(&cli.command, &mut context).and_then(|outcome| {
+    let start = Instant::now();
+    let result = run(&cli.command, &mut context);
+    let threads = context.settings().threads;
+    let result = result.and_then(|outcome| {
         out.flush().map_err(Failure::from)?;
         Ok(outcome)
     });
+    if cli.global.verbose {
+        eprintln!("took {:.3} s, on up to {threads} threads", start.elapsed().as_secs_f64());
+    }
     match result {
         Ok(Outcome::Yes) => ExitCode::SUCCESS,
         Ok(Outcome::No) => ExitCode::from(1),

@@ -12,10 +12,15 @@ use etcdsnap::ops::Progress;
 /// How long nothing is shown.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Bytes of the pages that were walked, where they have the usual size.
+pub(crate) fn walked(progress: &Progress) -> u64 {
+    progress.pages.load(Ordering::Relaxed).saturating_mul(4096)
+}
+
 /// Runs `work` and shows how far it is. `done` tells the bytes done, of `total`.
 pub(crate) fn watch<T>(
     context: &Context<'_>,
-    what: &str,
+    what: &'static str,
     total: u64,
     done: impl Fn(&Progress) -> u64 + Sync,
     work: impl FnOnce() -> T,

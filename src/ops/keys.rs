@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use crate::bolt::{Db, WalkOptions, walk};
+use crate::bolt::{Db, WalkOptions, leaves_backward, walk};
 use crate::etcd::hash_kv::Window;
 use crate::etcd::keyspace::{Keyspace, KeyspaceFold, LiveKey};
 use crate::etcd::record::{Record, RecordFold, Records};
@@ -125,7 +125,15 @@ pub struct KeyState<'a> {
     pub damage: Damage,
 }
 
+/// How many of the newest leaves are searched one after the other, before all
+/// are read side by side. What is asked for was often written lately; then most
+/// of the file need not be read at all.
+const NEWEST_LEAVES: usize = 2000;
+
 /// Looks up `key` as it was at `revision` or is now.
+///
+/// Damage is met only where it is looked at: if the key is found among the newest
+/// records, nothing is said of the rest of the file.
 ///
 /// # Errors
 /// A revision that is not there; a damaged file, unless that is to be skipped.
@@ -137,9 +145,26 @@ pub fn key<'a>(
 ) -> Result<KeyState<'a>, OpError> {
     let window = window(db, settings);
     let revision = window.resolve(revision)?;
+    if let Some(found) = among_newest(db, key, revision) {
+        return Ok(KeyState { newest: Some(found), revision, damage: Damage::default() });
+    }
     let options = WalkOptions { only: Some(&[schema::KEY]), ..settings.walk() };
     let ((newest, records), report) = walk(db, &Records(Newest { key, at_most: revision }), &options);
     let damage =
         Damage { missing_bytes: db.missing_bytes(), tree: report.faults, records }.tolerated(settings)?;
     Ok(KeyState { newest, revision, damage })
+}
+
+/// The newest record of `key`, if it is among the newest leaves and no damage
+/// stands before it.
+fn among_newest<'a>(db: &Db<'a>, key: &[u8], revision: i64) -> Option<Record<'a>> {
+    for leaf in leaves_backward(db, schema::KEY).take(NEWEST_LEAVES) {
+        for element in leaf.ok()?.iter().rev() {
+            let record = Record::parse(element).ok()?;
+            if record.kv.key == key && record.revision.main <= revision {
+                return Some(record);
+            }
+        }
+    }
+    None
 }

@@ -1,3 +1,4 @@
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -6,10 +7,11 @@ use serde::Serialize;
 
 use super::{PageFormat, SCHEMA_VERSION, UpstreamFormat, write_json};
 use crate::cli::failure::Failure;
-use crate::cli::input;
+use crate::cli::input::{self, FileOption};
 use crate::cli::output::boxed;
 use crate::cli::output::columns::{Columns, Rows};
 use crate::cli::output::text::safe;
+use crate::cli::progress;
 use crate::cli::{Context, Outcome};
 
 /// The hash by which members compare their data
@@ -18,10 +20,13 @@ use crate::cli::{Context, Outcome};
 /// files: whether they hold the same data, at the highest revision that all of
 /// them have; exit 1 if not.
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "etcdsnap hashkv [OPTIONS] FILE...")]
 pub(crate) struct Hashkv {
     /// Snapshots, or copies of members' db files
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
+    #[arg(value_name = "FILE")]
+    words: Vec<OsString>,
+    #[command(flatten)]
+    file: FileOption,
     /// At this revision instead of the newest
     #[arg(long, alias = "revision", value_name = "N")]
     rev: Option<i64>,
@@ -56,68 +61,72 @@ struct FileDocument<'d> {
 impl Hashkv {
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         let settings = context.settings();
-        let mut snapshots = Vec::with_capacity(self.files.len());
-        for file in &self.files {
+        let (first, others) = self.file.split(&self.words)?;
+        let files: Vec<PathBuf> =
+            std::iter::once(first).chain(others.into_iter().map(PathBuf::from)).collect();
+        let mut snapshots = Vec::with_capacity(files.len());
+        for file in &files {
             snapshots.push(input::snapshot(file, context.global)?);
         }
-        let comparison = match snapshots.as_slice() {
-            [only] => Comparison { hashes: vec![hashkv(only, self.rev, &settings)?], equal: true },
-            all => match compare(all, self.rev, &settings)? {
-                Ok(comparison) => comparison,
-                Err(Incomparable::NoCommonRevision { newest, oldest }) => {
-                    return Err(Failure::no(format!(
-                        "the files have no revision in common: one of them ends at {newest}, another was compacted at {oldest}"
-                    ))
-                    .hint("compare snapshots that were taken closer together"));
-                }
-            },
-        };
+        let total = snapshots.iter().map(|snapshot| snapshot.source().bytes().len() as u64).sum();
+        let answer =
+            progress::watch(context, "hashing", total, progress::walked, || match snapshots.as_slice() {
+                [only] => hashkv(only, self.rev, &settings)
+                    .map(|report| Ok(Comparison { hashes: vec![report], equal: true })),
+                all => compare(all, self.rev, &settings),
+            })?;
+        let comparison = answer.map_err(|Incomparable::NoCommonRevision { newest, oldest }| {
+            Failure::no(format!(
+                "the files have no revision in common: one of them ends at {newest}, another was compacted at {oldest}"
+            ))
+            .hint("compare snapshots that were taken closer together")
+        })?;
         match self.write_out {
             Some(format) => upstream(context.out, format, &comparison.hashes)?,
-            None if self.output == PageFormat::Json => self.json(context, &comparison)?,
-            None => self.text(context, &comparison)?,
+            None if self.output == PageFormat::Json => json(context, &files, &comparison)?,
+            None => text(context, &files, &comparison)?,
         }
         let damaged = comparison.hashes.iter().any(|report| !report.damage.is_empty());
         Ok(if comparison.equal && !damaged { Outcome::Yes } else { Outcome::No })
     }
+}
 
-    fn json(&self, context: &mut Context<'_>, comparison: &Comparison) -> Result<(), Failure> {
-        let files = self.files.iter().zip(&comparison.hashes).map(|(file, report)| FileDocument {
-            file,
-            hash: format!("{:08x}", report.hash.hash),
-            hash_revision: report.hash.revision,
-            compact_revision: Some(report.hash.compact_revision).filter(|revision| *revision >= 0),
-            oldest_revision: report.window.oldest(),
-            newest_revision: report.window.current,
-            faults_skipped: report.damage.len(),
+fn json(context: &mut Context<'_>, names: &[PathBuf], comparison: &Comparison) -> Result<(), Failure> {
+    let files = names.iter().zip(&comparison.hashes).map(|(file, report)| FileDocument {
+        file,
+        hash: format!("{:08x}", report.hash.hash),
+        hash_revision: report.hash.revision,
+        compact_revision: Some(report.hash.compact_revision).filter(|revision| *revision >= 0),
+        oldest_revision: report.window.oldest(),
+        newest_revision: report.window.current,
+        faults_skipped: report.damage.len(),
+    });
+    let equal = (names.len() > 1).then_some(comparison.equal);
+    let document = Document { schema_version: SCHEMA_VERSION, files: files.collect(), equal };
+    write_json(context.out, &document)
+}
+
+fn text(context: &mut Context<'_>, names: &[PathBuf], comparison: &Comparison) -> Result<(), Failure> {
+    let mut rows = Rows::default();
+    for (file, report) in names.iter().zip(&comparison.hashes) {
+        let hash = &report.hash;
+        rows.cell(&safe(file.as_os_str().as_encoded_bytes()));
+        rows.cell(&format!("{} ({:08x})", hash.hash, hash.hash));
+        rows.cell(&hash.revision.to_string());
+        rows.cell(&match hash.compact_revision {
+            -1 => "never".to_owned(),
+            revision => revision.to_string(),
         });
-        let equal = (self.files.len() > 1).then_some(comparison.equal);
-        let document = Document { schema_version: SCHEMA_VERSION, files: files.collect(), equal };
-        write_json(context.out, &document)
+        rows.cell(&format!("{} to {}", report.window.oldest(), report.window.current));
     }
-
-    fn text(&self, context: &mut Context<'_>, comparison: &Comparison) -> Result<(), Failure> {
-        let mut rows = Rows::default();
-        for (file, report) in self.files.iter().zip(&comparison.hashes) {
-            let hash = &report.hash;
-            rows.cell(&safe(file.as_os_str().as_encoded_bytes()));
-            rows.cell(&format!("{} ({:08x})", hash.hash, hash.hash));
-            rows.cell(&hash.revision.to_string());
-            rows.cell(&match hash.compact_revision {
-                -1 => "never".to_owned(),
-                revision => revision.to_string(),
-            });
-            rows.cell(&format!("{} to {}", report.window.oldest(), report.window.current));
-        }
-        Columns::new(context.out, &["FILE", "HASHKV", "AT REVISION", "COMPACTED AT", "REVISIONS"])
-            .print(&rows)?;
-        if self.files.len() > 1 {
-            let revision = comparison.hashes.first().map_or(0, |report| report.hash.revision);
-            let verdict = if comparison.equal { "the same data" } else { "DIFFERENT DATA" };
-            writeln!(context.out, "\n{verdict} at revision {revision}")?;
-        }
-        Ok(())
+    Columns::new(context.out, &["FILE", "HASHKV", "AT REVISION", "COMPACTED AT", "REVISIONS"])
+        .print(&rows)?;
+    if names.len() > 1 {
+        let revision = comparison.hashes.first().map_or(0, |report| report.hash.revision);
+        let verdict = if comparison.equal { "the same data" } else { "DIFFERENT DATA" };
+        writeln!(context.out, "\n{verdict} at revision {revision}")?;
     }
+    Ok(())
 }
 
 fn upstream(out: &mut dyn Write, format: UpstreamFormat, reports: &[HashKvReport]) -> Result<(), Failure> {

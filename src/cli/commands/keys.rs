@@ -16,7 +16,7 @@ use crate::cli::failure::Failure;
 use crate::cli::input::{self, FileOption};
 use crate::cli::output::columns::{Columns, Rows};
 use crate::cli::output::text::{hex, safe, safe_cow};
-use crate::cli::{Context, Outcome};
+use crate::cli::{Context, Outcome, progress};
 
 /// Which keys there are
 ///
@@ -84,7 +84,10 @@ impl Keys {
         prepare(&snapshot, settings.threads);
         let db = snapshot.db().map_err(OpError::from)?;
         let prefixes = words.first().map(|prefix| prefix.as_bytes().to_vec()).into_iter().collect();
-        let listing = keys(&db, prefixes, self.rev, &settings)?;
+        let total = snapshot.source().bytes().len() as u64;
+        let listing = progress::watch(context, "reading", total, progress::walked, || {
+            keys(&db, prefixes, self.rev, &settings)
+        })?;
         self.print(context, &listing)?;
         snapshot.source().finish()?;
         skipped(context, &listing.damage)

@@ -12,7 +12,7 @@ use crate::cli::failure::Failure;
 use crate::cli::input::{self, FileOption};
 use crate::cli::output::columns::{Columns, Rows};
 use crate::cli::output::text::{safe, safe_cow};
-use crate::cli::{Context, Outcome};
+use crate::cli::{Context, Outcome, progress};
 
 /// Kubernetes objects by resource and namespace
 ///
@@ -125,7 +125,10 @@ impl List {
         let settings = context.settings();
         prepare(&snapshot, settings.threads);
         let db = snapshot.db().map_err(OpError::from)?;
-        let listing = list(&db, &selection, &settings)?;
+        let total = snapshot.source().bytes().len() as u64;
+        let listing = progress::watch(context, "reading", total, progress::walked, || {
+            list(&db, &selection, &settings)
+        })?;
         let named = !selection.types.is_empty() || self.namespace.is_some() || self.all_namespaces;
         let found = match self.output {
             ListFormat::Table | ListFormat::Json if !named => self.counts(context, &listing)?,

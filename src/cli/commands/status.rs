@@ -115,12 +115,9 @@ impl Status {
         let settings = context.settings();
         let total = snapshot.source().bytes().len() as u64;
         if let Some(format) = self.write_out {
-            let page_size = snapshot.db().map_or(1, |db| db.meta.page_size.bytes());
-            let walked = |progress: &etcdsnap::ops::Progress| {
-                progress.pages.load(Ordering::Relaxed).saturating_mul(page_size)
-            };
-            let (figures, damage) =
-                progress::watch(context, "reading", total, walked, || figures(&snapshot, &settings))?;
+            let (figures, damage) = progress::watch(context, "reading", total, progress::walked, || {
+                figures(&snapshot, &settings)
+            })?;
             upstream(context.out, format, &figures)?;
             return skipped(context, &damage);
         }

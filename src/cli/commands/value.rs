@@ -5,8 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use etcdsnap::etcd::record::Record;
+use etcdsnap::ops::OpError;
 use etcdsnap::ops::keys::key;
-use etcdsnap::ops::{OpError, prepare};
 use serde::Serialize;
 
 use super::keys::{KeyDocument, skipped};
@@ -14,7 +14,7 @@ use super::{SCHEMA_VERSION, write_json};
 use crate::cli::failure::Failure;
 use crate::cli::input::{self, FileOption};
 use crate::cli::output::text::{hex, safe};
-use crate::cli::{Context, Outcome};
+use crate::cli::{Context, Outcome, progress};
 
 /// One key's value, byte for byte
 ///
@@ -65,9 +65,11 @@ impl Value {
         input::at_most(&words, 1)?;
         let snapshot = input::snapshot(&file, context.global)?;
         let settings = context.settings();
-        prepare(&snapshot, settings.threads);
         let db = snapshot.db().map_err(OpError::from)?;
-        let state = key(&db, wanted.as_bytes(), self.rev, &settings)?;
+        let total = snapshot.source().bytes().len() as u64;
+        let state = progress::watch(context, "reading", total, progress::walked, || {
+            key(&db, wanted.as_bytes(), self.rev, &settings)
+        })?;
         let shown = safe(wanted.as_bytes());
         match &state.newest {
             None => {

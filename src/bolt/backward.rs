@@ -1,0 +1,116 @@
+//! The leaves of a bucket from the last one backwards: for whoever looks for
+//! something that was written lately and stops when it is found.
+
+use super::bucket::{Bucket, BucketRoot};
+use super::db::Db;
+use super::fault::{Fault, FaultKind, Place};
+use super::page::{LeafElement, Page, PageFlags};
+use super::page_set::PageSet;
+use super::tree::MAX_DEPTH;
+use super::walk::top_level_elements;
+use super::{Image, PageId};
+
+/// Yields the elements of one leaf after the other, in the order of the page
+/// within each. A page that cannot be read is a fault, and the leaves before it
+/// follow nevertheless. Keys are not checked against their neighbours.
+pub struct LeavesBackward<'a> {
+    image: Image<'a>,
+    /// Pages seen, so that a cycle ends.
+    seen: PageSet,
+    /// Branches on the way, each with the number of children still to visit.
+    stack: Vec<(Page<'a>, u32)>,
+    start: Option<BucketRoot<'a>>,
+    bucket: std::sync::Arc<[u8]>,
+}
+
+impl std::fmt::Debug for LeavesBackward<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LeavesBackward").field("depth", &self.stack.len()).finish_non_exhaustive()
+    }
+}
+
+/// The leaves of top-level bucket `name`, the last one first. Without such a
+/// bucket, or with damage on the way to it, there are none.
+pub fn leaves_backward<'a>(db: &Db<'a>, name: &[u8]) -> LeavesBackward<'a> {
+    let (elements, _) = top_level_elements(db);
+    let bucket = elements.iter().find(|element| element.key() == name);
+    let bucket = bucket.and_then(|element| Bucket::parse(element, None).ok());
+    LeavesBackward {
+        image: db.image,
+        seen: PageSet::new(db.image.page_limit()),
+        stack: Vec::new(),
+        start: bucket.map(|bucket| bucket.root),
+        bucket: name.into(),
+    }
+}
+
+impl<'a> LeavesBackward<'a> {
+    fn fault(&self, page: PageId, kind: FaultKind) -> Fault {
+        Fault { place: Place::page(page), bucket: Some(self.bucket.clone()), kind, lost: None }
+    }
+
+    /// Visits a page: the elements of a leaf, or `None` for a branch, which is
+    /// now on the stack.
+    fn visit(&mut self, id: PageId) -> Result<Option<Vec<LeafElement<'a>>>, Fault> {
+        let page = self.image.page(id).map_err(|kind| self.fault(id, kind))?;
+        if !self.seen.insert(id) {
+            return Err(self.fault(id, FaultKind::MultipleReferences { shared: id }));
+        }
+        match page.flags {
+            PageFlags::LEAF => self.elements(&page).map(Some),
+            PageFlags::BRANCH if self.stack.len() >= MAX_DEPTH as usize => {
+                Err(self.fault(id, FaultKind::TooDeep { limit: MAX_DEPTH }))
+            }
+            PageFlags::BRANCH => {
+                self.stack.push((page, u32::from(page.count)));
+                Ok(None)
+            }
+            flags => Err(self.fault(id, FaultKind::PageType { flags })),
+        }
+    }
+
+    fn elements(&self, page: &Page<'a>) -> Result<Vec<LeafElement<'a>>, Fault> {
+        let mut elements = Vec::new();
+        let mut fault = None;
+        page.leaf_elements(&mut elements, |element, kind| {
+            let place = Place { page: Some(page.id), element, offset: None };
+            fault =
+                fault.take().or(Some(Fault { place, bucket: Some(self.bucket.clone()), kind, lost: None }));
+        });
+        fault.map_or(Ok(elements), Err)
+    }
+}
+
+impl<'a> Iterator for LeavesBackward<'a> {
+    type Item = Result<Vec<LeafElement<'a>>, Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut visited = match self.start.take() {
+            Some(BucketRoot::Tree(root)) => self.visit(root),
+            Some(BucketRoot::Inline { bytes, offset }) => {
+                let page = Bucket::inline_page(bytes, offset).map_err(|kind| self.fault(PageId(0), kind));
+                page.and_then(|page| self.elements(&page)).map(Some)
+            }
+            None => Ok(None),
+        };
+        loop {
+            match visited {
+                Ok(Some(elements)) => return Some(Ok(elements)),
+                Ok(None) => {}
+                Err(fault) => return Some(Err(fault)),
+            }
+            let (page, left) = self.stack.last_mut()?;
+            let Some(index) = left.checked_sub(1) else {
+                self.stack.pop();
+                visited = Ok(None);
+                continue;
+            };
+            *left = index;
+            let page = *page;
+            visited = match page.branch_element(index) {
+                Ok(element) => self.visit(element.child),
+                Err(kind) => Err(self.fault(page.id, kind)),
+            };
+        }
+    }
+}
