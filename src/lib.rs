@@ -1,5 +1,17 @@
 //! Reads etcd snapshot files offline.
-#![doc = ""]
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::print_stdout,
+        clippy::print_stderr
+    )
+)]
+
 pub mod bolt;
 pub mod codec;
 pub mod etcd;

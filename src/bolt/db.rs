@@ -7,7 +7,7 @@ use crate::codec::fixed::u32_le;
 /// A database: its pages, seen through the meta that was chosen.
 ///
 /// Opening touches the metas only. Whether the pages are sound, a
-/// [`walk`](super::walk) tells.
+/// [`walk`](super::walk()) tells.
 #[derive(Debug, Clone, Copy)]
 pub struct Db<'a> {
     /// The pages below the high-water mark.

@@ -39,7 +39,8 @@ fn data_size<'e>(parts: impl Iterator<Item = (&'e [u8], &'e [u8])>) -> Result<(u
             return Err(TooLarge);
         }
         size = size
-            .checked_add(HEADER_SIZE + key.len())
+            .checked_add(HEADER_SIZE)
+            .and_then(|size| size.checked_add(key.len()))
             .and_then(|size| size.checked_add(value.len()))
             .ok_or(TooLarge)?;
     }
@@ -52,6 +53,16 @@ pub(crate) fn leaf_size(entries: &[LeafEntry<'_>]) -> Result<usize, TooLarge> {
     data_size(entries.iter().map(|entry| (entry.key, entry.value))).map(|(_, size)| size)
 }
 
+/// Where the data of a page with `count` elements begins.
+fn table_end(count: u16) -> usize {
+    HEADER_SIZE.saturating_mul(usize::from(count).saturating_add(1))
+}
+
+/// `pos` of an element: from its own start, `element`, to its data.
+fn position(data: usize, element: usize) -> Result<u32, TooLarge> {
+    data.checked_sub(element).and_then(|position| u32::try_from(position).ok()).ok_or(TooLarge)
+}
+
 fn header(
     id: PageId,
     flags: PageFlags,
@@ -60,11 +71,12 @@ fn header(
     page_size: Option<PageSize>,
 ) -> Result<(Vec<u8>, usize), TooLarge> {
     let page = page_size.map_or(1, |page_size| page_size.bytes());
-    let length = (size as u64).next_multiple_of(page);
+    let length = (size as u64).checked_next_multiple_of(page).ok_or(TooLarge)?;
     let overflow = match page_size {
-        Some(_) => u32::try_from(length / page - 1).map_err(|_| TooLarge)?,
+        Some(page_size) => page_size.pages_in(length).saturating_sub(1),
         None => 0,
     };
+    let overflow = u32::try_from(overflow).map_err(|_| TooLarge)?;
     let length = usize::try_from(length).map_err(|_| TooLarge)?;
     let mut bytes = Vec::with_capacity(length);
     bytes.extend_from_slice(&RawHeader { id: id.0, flags, count, overflow }.to_bytes());
@@ -80,14 +92,14 @@ pub(crate) fn leaf_page(
 ) -> Result<Vec<u8>, TooLarge> {
     let (count, size) = data_size(entries.iter().map(|entry| (entry.key, entry.value)))?;
     let (mut bytes, length) = header(id, PageFlags::LEAF, count, size, page_size)?;
-    let mut data = HEADER_SIZE * (usize::from(count) + 1);
+    let mut data = table_end(count);
     for entry in entries {
-        let position = u32::try_from(data - bytes.len()).map_err(|_| TooLarge)?;
+        let position = position(data, bytes.len())?;
         bytes.extend_from_slice(&(if entry.is_bucket { BUCKET_FLAG } else { 0 }).to_le_bytes());
         bytes.extend_from_slice(&position.to_le_bytes());
         bytes.extend_from_slice(&u32::try_from(entry.key.len()).map_err(|_| TooLarge)?.to_le_bytes());
         bytes.extend_from_slice(&u32::try_from(entry.value.len()).map_err(|_| TooLarge)?.to_le_bytes());
-        data += entry.key.len() + entry.value.len();
+        data = data.saturating_add(entry.key.len()).saturating_add(entry.value.len());
     }
     for entry in entries {
         bytes.extend_from_slice(entry.key);
@@ -105,13 +117,13 @@ pub(crate) fn branch_page(
 ) -> Result<Vec<u8>, TooLarge> {
     let (count, size) = data_size(entries.iter().map(|entry| (entry.key, &[][..])))?;
     let (mut bytes, length) = header(id, PageFlags::BRANCH, count, size, Some(page_size))?;
-    let mut data = HEADER_SIZE * (usize::from(count) + 1);
+    let mut data = table_end(count);
     for entry in entries {
-        let position = u32::try_from(data - bytes.len()).map_err(|_| TooLarge)?;
+        let position = position(data, bytes.len())?;
         bytes.extend_from_slice(&position.to_le_bytes());
         bytes.extend_from_slice(&u32::try_from(entry.key.len()).map_err(|_| TooLarge)?.to_le_bytes());
         bytes.extend_from_slice(&entry.child.0.to_le_bytes());
-        data += entry.key.len();
+        data = data.saturating_add(entry.key.len());
     }
     for entry in entries {
         bytes.extend_from_slice(entry.key);

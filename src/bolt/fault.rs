@@ -359,7 +359,7 @@ impl FaultLog {
     /// The faults that were kept, by page and element.
     pub fn sorted(&self) -> Vec<&Fault> {
         let mut faults: Vec<_> = self.kinds.values().flat_map(|(_, kept)| kept).collect();
-        faults.sort_by(|a, b| a.place.cmp(&b.place));
+        faults.sort_by_key(|fault| fault.place);
         faults
     }
 }

@@ -125,7 +125,7 @@ impl<'a> Image<'a> {
     /// The page that an element's offset lies in (the first of its run is not
     /// known from here).
     pub fn page_of(&self, offset: FileOffset) -> PageId {
-        PageId(offset.0 / self.page_size.bytes())
+        PageId(self.page_size.pages_in(offset.0))
     }
 
     /// The leaf page image inside an inline bucket's value.

@@ -39,6 +39,12 @@ impl PageSize {
     pub fn bytes(self) -> u64 {
         u64::from(self.0)
     }
+
+    /// How many whole pages there are in `bytes`: the number of the page that
+    /// byte lies in.
+    pub(crate) fn pages_in(self, bytes: u64) -> u64 {
+        bytes.checked_shr(self.0.trailing_zeros()).unwrap_or(0)
+    }
 }
 
 /// A checked meta.

@@ -12,6 +12,7 @@
 //!
 //! Source: bbolt `internal/common/*.go`, `db.go`, `tx_check.go` @ v1.4.3; the
 //! format is the same in 1.3, 1.4 and 1.5.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 mod backward;
 mod bucket;

@@ -156,7 +156,7 @@ struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// The page id at which the next page will stand.
     fn next_id(&self) -> Result<PageId, PatchError> {
-        let pages = self.appendix.len() as u64 / self.db.meta.page_size.bytes();
+        let pages = self.db.meta.page_size.pages_in(self.appendix.len() as u64);
         self.db.meta.high_water_mark.0.checked_add(pages).map(PageId).ok_or(PatchError::TooLarge)
     }
 

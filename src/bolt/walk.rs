@@ -402,7 +402,7 @@ impl<'a, F: Fold<'a>> Walker<'_, 'a, F> {
                 if let Some(bucket) = buckets.get(entered) {
                     self.fold.enter(total, bucket);
                 }
-                entered += 1;
+                entered = entered.saturating_add(1);
             }
             if let Some(bucket) = buckets.get(run.bucket) {
                 self.fold.join(total, bucket, run.part);

@@ -179,8 +179,8 @@ impl From<OpError> for Failure {
 impl From<RestoreError> for Failure {
     fn from(error: RestoreError) -> Self {
         let failure = Self::new(error.to_string());
-        let failure = match error {
-            RestoreError::Source(error) => return error.into(),
+        match error {
+            RestoreError::Source(error) => error.into(),
             RestoreError::MissingDigest(_) => Self::no("the snapshot has no digest to check it by")
                 .hint("a copy of a stopped member's db file has none: --skip-hash-check restores it; everything else was checked and is sound"),
             RestoreError::DigestDiffers(report) => {
@@ -231,7 +231,6 @@ impl From<RestoreError> for Failure {
                 failure.hint("the disk did not keep what was written to it; nothing was published")
             }
             _ => failure,
-        };
-        failure
+        }
     }
 }

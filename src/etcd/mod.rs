@@ -10,6 +10,7 @@
 //! Layout and version differences: `docs/format/etcd.md`. Source: etcd
 //! `server/storage/schema`, `server/storage/mvcc` @ v3.6.14, and their
 //! counterparts in 3.4, 3.5 and 3.7.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 pub mod auth;
 pub mod conf_state;

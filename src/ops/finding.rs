@@ -200,7 +200,7 @@ impl Findings {
     /// Brings the kept findings into the order of their places.
     pub(crate) fn sort(&mut self) {
         for kind in self.kinds.values_mut() {
-            kind.kept.sort_by(|a, b| a.place.cmp(&b.place));
+            kind.kept.sort_by_key(|finding| finding.place);
         }
     }
 

@@ -59,10 +59,10 @@ pub(crate) fn window(db: &Db<'_>, settings: &Settings<'_>) -> Window {
 /// Main revision of the last record, found at the end of the tree if the tree
 /// is sound, else by reading all of it.
 fn last_revision(db: &Db<'_>, settings: &Settings<'_>) -> i64 {
-    if let Some(element) = crate::bolt::last_element(db, schema::KEY) {
-        if let Ok(key) = crate::etcd::revision::RevisionKey::parse(element.key()) {
-            return key.revision.main;
-        }
+    if let Some(element) = crate::bolt::last_element(db, schema::KEY)
+        && let Ok(key) = crate::etcd::revision::RevisionKey::parse(element.key())
+    {
+        return key.revision.main;
     }
     let options = WalkOptions { only: Some(&[schema::KEY]), ..settings.walk() };
     // No key has this prefix: only the revisions are looked at.

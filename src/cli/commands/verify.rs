@@ -198,13 +198,13 @@ impl Verify {
                 writeln!(out, "  What to do: {advice}")?;
             }
         }
-        if report.facts.is_none() {
-            if let Some(kind) = report.looks_like {
-                writeln!(out, "  It is {}.", kind_name(kind))?;
-                let error = etcdsnap::bolt::OpenError::Empty;
-                if let Some(advice) = crate::cli::failure::advice(&error, Some(kind), &name) {
-                    writeln!(out, "  What to do: {advice}")?;
-                }
+        if report.facts.is_none()
+            && let Some(kind) = report.looks_like
+        {
+            writeln!(out, "  It is {}.", kind_name(kind))?;
+            let error = etcdsnap::bolt::OpenError::Empty;
+            if let Some(advice) = crate::cli::failure::advice(&error, Some(kind), &name) {
+                writeln!(out, "  What to do: {advice}")?;
             }
         }
         writeln!(out, "\n{}", self.sentence(report))?;

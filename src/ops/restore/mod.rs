@@ -5,10 +5,10 @@
 //!
 //! 1. [`plan`](Plan): what will be written, as a value. The database is the
 //!    snapshot's own pages plus a handful behind them.
-//! 2. [`stage`]: written to a place of its own on the target's file system,
+//! 2. stage: written to a place of its own on the target's file system,
 //!    while the digest is computed and all that will be written is verified.
 //! 3. the verdict: a damaged snapshot ends here, and the staging place goes.
-//! 4. [`publish`]: `member` appears at the target by one rename.
+//! 4. publish: `member` appears at the target by one rename.
 //!
 //! Source: etcd `etcdutl/snapshot/v3_snapshot.go` @ v3.5.33, v3.6.14, v3.7.1.
 

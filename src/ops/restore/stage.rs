@@ -114,7 +114,8 @@ impl Target {
         if let Some(wal_dir) = wal_dir {
             match usable(wal_dir) {
                 Err(TargetError::NotEmpty { .. }) if wal_dir.join(UNFINISHED).exists() => {}
-                other => drop(other?),
+                Err(error) => return Err(error),
+                Ok(_) => {}
             }
         }
         Ok(Self { data_dir: data_dir.to_owned(), exists, wal_dir: wal_dir.map(Path::to_owned) })
