@@ -12,9 +12,11 @@
 //!
 //! Source: etcd `etcdutl/snapshot/v3_snapshot.go` @ v3.5.33, v3.6.14, v3.7.1.
 
+mod place;
 mod plan;
 mod publish;
 mod stage;
+mod target;
 
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -26,7 +28,7 @@ use crate::etcd::snapshot::{DigestVerdict, trailer};
 use crate::source::{Source, SourceError};
 
 pub use plan::{Plan, StartsOn, Warning};
-pub use stage::{Owner, TargetError};
+pub use target::{Owner, TargetError};
 
 use super::finding::{Check, Grade};
 use super::{Settings, verify};
@@ -143,8 +145,8 @@ pub fn restore(
         }
         Err(error) => return Err(error),
     };
-    let target = stage::Target::examine(&request.data_dir, request.wal_dir.as_deref())?;
-    let staging = target.stage(request.owner, request.mode, &plan.snap_name)?;
+    let target = target::Target::examine(&request.data_dir, request.wal_dir.as_deref())?;
+    let staging = stage::Staging::take(target, request.owner, request.mode, &plan.snap_name)?;
     let report = std::thread::scope(|scope| {
         let (tell_written, written) = mpsc::channel();
         let (staging, plan) = (&staging, &plan);

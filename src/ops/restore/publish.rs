@@ -1,7 +1,7 @@
 //! The renames that make a staged directory appear.
 //!
 //! One rename where the WAL is inside `member`. With a WAL elsewhere there are
-//! two, and a run can be killed between them: so the WAL comes first, with a file
+//! more, and a run can be killed between them: so the WAL comes first, with a file
 //! beside it that says that it belongs to no member yet, and the database last.
 //! There is never a database without its WAL, and the next run knows what it may
 //! replace.
@@ -12,64 +12,84 @@ use std::path::Path;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::stage::{Place, TargetError, UNFINISHED, failed, parent, sync_path};
+use crate::etcd::wal::FIRST_SEGMENT;
+
+use super::place::{INSIDE, Place, parent, remove};
+use super::stage::sync_path;
+use super::target::{Target, TargetError, UNFINISHED, failed};
 
 pub(super) struct Publication<'t> {
     pub(super) main: Place,
     pub(super) wal: Option<Place>,
-    /// Whether `member` goes into a directory that is there, or the directory
-    /// itself is put in place.
-    pub(super) into_existing: bool,
     pub(super) mode: Option<u32>,
-    pub(super) data_dir: &'t Path,
-    pub(super) wal_dir: Option<&'t Path>,
+    pub(super) target: &'t Target,
 }
 
 impl Publication<'_> {
     pub(super) fn publish(self) -> Result<(), TargetError> {
-        if let (Some(place), Some(wal_dir)) = (&self.wal, self.wal_dir) {
-            publish_wal(place, wal_dir)?;
-        }
+        let Some(wal_dir) = &self.target.wal_dir else { return self.publish_member() };
+        self.publish_wal(wal_dir)?;
+        self.publish_member().inspect_err(|_| {
+            // Best effort: the mark tells the next run that this WAL is nobody's.
+            let _ = clear(wal_dir);
+            let _ = fs::remove_file(wal_dir.join(UNFINISHED));
+            if !self.target.wal_exists {
+                let _ = fs::remove_dir(wal_dir);
+            }
+        })?;
+        let mark = wal_dir.join(UNFINISHED);
+        fs::remove_file(&mark).map_err(failed("remove", &mark))?;
+        sync_path(wal_dir)
+    }
+
+    fn publish_member(&self) -> Result<(), TargetError> {
+        let data_dir = &self.target.data_dir;
+        let staged = self.main.tree();
+        let into_existing = data_dir.exists();
         if let Some(mode) = self.mode {
-            let path = if self.into_existing { self.data_dir } else { &self.main.path };
+            let path = if into_existing { data_dir } else { &staged };
             fs::set_permissions(path, fs::Permissions::from_mode(mode))
                 .map_err(failed("set the mode of", path))?;
         }
-        let staged = self.main.path.join("member");
-        if self.into_existing {
-            rename_new(&staged, &self.data_dir.join("member"))?;
-            sync_path(self.data_dir)?;
+        if into_existing {
+            rename_new(&staged.join("member"), &data_dir.join("member"))?;
+            sync_path(data_dir)
         } else {
-            fs::remove_file(self.main.path.join("lock")).map_err(failed("remove", &self.main.path))?;
-            rename_new(&self.main.path, self.data_dir)?;
-            sync_path(&parent(self.data_dir))?;
+            rename_new(&staged, data_dir)?;
+            sync_path(&parent(data_dir))
         }
-        if let Some(wal_dir) = self.wal_dir {
-            let mark = wal_dir.join(UNFINISHED);
-            fs::remove_file(&mark).map_err(failed("remove", &mark))?;
+    }
+
+    fn publish_wal(&self, wal_dir: &Path) -> Result<(), TargetError> {
+        let Some(place) = &self.wal else { return Ok(()) };
+        let staged = place.tree();
+        if !self.target.wal_exists {
+            rename_new(&staged, wal_dir)?;
+            return sync_path(&parent(wal_dir));
+        }
+        // A directory that is there, perhaps a mount point, perhaps with what a
+        // killed run left: the mark comes before all else.
+        let mark = wal_dir.join(UNFINISHED);
+        if !mark.exists() {
+            rename_new(&staged.join(UNFINISHED), &mark)?;
             sync_path(wal_dir)?;
         }
-        Ok(())
+        clear(wal_dir)?;
+        rename_new(&staged.join(FIRST_SEGMENT), &wal_dir.join(FIRST_SEGMENT))?;
+        sync_path(wal_dir)
     }
 }
 
-fn publish_wal(place: &Place, wal_dir: &Path) -> Result<(), TargetError> {
-    if wal_dir.join(UNFINISHED).exists() {
-        // A run before this one was killed after its first rename.
-        fs::remove_dir_all(wal_dir).map_err(failed("remove what an earlier restore left:", wal_dir))?;
-    }
-    let staged = place.path.join("wal");
-    if wal_dir.exists() {
-        // An empty directory, perhaps a mount point: the segment moves in.
-        for entry in fs::read_dir(&staged).map_err(failed("read", &staged))? {
-            let entry = entry.map_err(failed("read", &staged))?;
-            rename_new(&entry.path(), &wal_dir.join(entry.file_name()))?;
+/// Removes what a killed run left in a WAL's directory, but for the mark.
+fn clear(wal_dir: &Path) -> Result<(), TargetError> {
+    for entry in fs::read_dir(wal_dir).map_err(failed("read", wal_dir))? {
+        let entry = entry.map_err(failed("read", wal_dir))?;
+        let name = entry.file_name();
+        if name != UNFINISHED && name != INSIDE && name != "lost+found" {
+            remove(&entry.path())?;
         }
-        sync_path(wal_dir)
-    } else {
-        rename_new(&staged, wal_dir)?;
-        sync_path(&parent(wal_dir))
     }
+    Ok(())
 }
 
 /// Renames, but never over anything.

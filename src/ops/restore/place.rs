@@ -1,0 +1,155 @@
+//! A place to make something in before it is published.
+//!
+//! It is on the file system of the target, so that a rename can publish what is
+//! in it: beside a target that does not exist yet, inside one that does (an empty
+//! directory, or a mount point with nothing but `lost+found`). Its name is fixed
+//! and it is locked while in use, so a second run at the same time is refused,
+//! and what a killed run left behind is found and removed.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::target::{TargetError, failed};
+
+/// Name of the place inside an existing target.
+pub(super) const INSIDE: &str = ".etcdsnap-restore";
+/// Held exclusively while the place is in use.
+const LOCK: &str = "lock";
+/// What will be published, or holds what will be.
+const TREE: &str = "tree";
+
+/// A place that this process holds. Removed when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    path: PathBuf,
+    _lock: File,
+    /// Directories that had to be made on the way, outermost first. Those that
+    /// stay empty go when the place goes.
+    made: Vec<PathBuf>,
+}
+
+impl Place {
+    /// Takes the place for a target that exists.
+    pub(super) fn inside(target: &Path) -> Result<Self, TargetError> {
+        Self::take(target.join(INSIDE), target)
+    }
+
+    /// Takes the place for a target that does not exist.
+    pub(super) fn beside(target: &Path) -> Result<Self, TargetError> {
+        let no_name = || TargetError::NotADirectory { path: target.to_owned() };
+        let name = target.file_name().ok_or_else(no_name)?.to_string_lossy().into_owned();
+        Self::take(parent(target).join(format!(".{name}{INSIDE}")), target)
+    }
+
+    fn take(path: PathBuf, target: &Path) -> Result<Self, TargetError> {
+        let mut made = Vec::new();
+        let taken = Self::take_making(&path, target, &mut made);
+        match taken {
+            Ok(lock) => {
+                let place = Self { path, _lock: lock, made };
+                place.clear()?;
+                make_directory(&place.tree())?;
+                Ok(place)
+            }
+            Err(error) => {
+                remove_empty(&made);
+                Err(error)
+            }
+        }
+    }
+
+    fn take_making(path: &Path, target: &Path, made: &mut Vec<PathBuf>) -> Result<File, TargetError> {
+        // Parents of the target that do not exist are made, as upstream does.
+        for parent in missing(&parent(path)) {
+            make_directory(&parent)?;
+            made.push(parent);
+        }
+        match DirBuilder::new().mode(0o700).create(path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(failed("create directory", path)(error)),
+        }
+        let lock_path = path.join(LOCK);
+        let mut options = OpenOptions::new();
+        let options = options.create(true).truncate(false).write(true).mode(0o600);
+        let lock = options.open(&lock_path).map_err(failed("create", &lock_path))?;
+        if let Err(rustix::io::Errno::WOULDBLOCK) = flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            return Err(TargetError::Busy { path: target.to_owned() });
+        }
+        Ok(lock)
+    }
+
+    /// The directory to be filled. Whoever publishes it renames it, or what is
+    /// in it, away.
+    pub(super) fn tree(&self) -> PathBuf {
+        self.path.join(TREE)
+    }
+
+    /// The directories that were made for this place and were not there before.
+    pub(super) fn made(&self) -> &[PathBuf] {
+        &self.made
+    }
+
+    /// Removes what an earlier run left.
+    fn clear(&self) -> Result<(), TargetError> {
+        for entry in fs::read_dir(&self.path).map_err(failed("read", &self.path))? {
+            let path = entry.map_err(failed("read", &self.path))?.path();
+            if path.file_name().is_none_or(|name| name != LOCK) {
+                remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Best effort: what stays is removed by the next run.
+        let _ = fs::remove_dir_all(&self.path);
+        remove_empty(&self.made);
+    }
+}
+
+/// Removes a file or a directory with all that is in it.
+pub(super) fn remove(path: &Path) -> Result<(), TargetError> {
+    let is_directory = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
+    let removed = if is_directory { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    removed.map_err(failed("remove what an earlier restore left:", path))
+}
+
+fn remove_empty(made: &[PathBuf]) {
+    for path in made.iter().rev() {
+        if fs::remove_dir(path).is_err() {
+            return;
+        }
+    }
+}
+
+/// The directories on the way to `path`, itself included, that do not exist.
+fn missing(path: &Path) -> Vec<PathBuf> {
+    let mut missing: Vec<_> = path
+        .ancestors()
+        .take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists())
+        .map(Path::to_owned)
+        .collect();
+    missing.reverse();
+    missing
+}
+
+/// The directory that a path is in; `.` for a bare name.
+pub(super) fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Makes a directory that only its owner may enter, whatever the umask.
+pub(super) fn make_directory(path: &Path) -> Result<(), TargetError> {
+    DirBuilder::new().mode(0o700).create(path).map_err(failed("create directory", path))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(failed("set the mode of", path))
+}

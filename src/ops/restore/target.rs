@@ -1,0 +1,184 @@
+//! Where a restore goes: what may stand there already, and what may not.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::place::INSIDE;
+
+/// User and group ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+}
+
+/// Why a target cannot be used or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TargetError {
+    /// There is something in the directory.
+    #[error("{} is not empty: it holds {}", path.display(), entries.join(", "))]
+    NotEmpty {
+        /// The directory.
+        path: PathBuf,
+        /// Some of what it holds.
+        entries: Vec<String>,
+    },
+    /// A running etcd uses the directory.
+    #[error("{} is in use by a running etcd", path.display())]
+    InUse {
+        /// The locked database.
+        path: PathBuf,
+    },
+    /// There is something that is no directory.
+    #[error("{} is not a directory", path.display())]
+    NotADirectory {
+        /// What stands there.
+        path: PathBuf,
+    },
+    /// The WAL's directory and the data directory are in each other's way.
+    #[error("the WAL cannot go to {}: {why}", path.display())]
+    WalPlace {
+        /// The WAL's directory.
+        path: PathBuf,
+        /// What is in the way.
+        why: &'static str,
+    },
+    /// Another restore to the same place is running.
+    #[error("another restore to {} is running", path.display())]
+    Busy {
+        /// The target.
+        path: PathBuf,
+    },
+    /// Too little room.
+    #[error("{} has {available} bytes free, {needed} are needed", path.display())]
+    NoSpace {
+        /// Where.
+        path: PathBuf,
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes free.
+        available: u64,
+    },
+    /// The operating system refused something.
+    #[error("cannot {action} {}: {error}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        error: io::Error,
+    },
+}
+
+/// Names the operation and the path in an I/O error.
+pub(super) fn failed<'p>(action: &'static str, path: &'p Path) -> impl FnOnce(io::Error) -> TargetError + 'p {
+    move |error| TargetError::Io { action, path: path.to_owned(), error }
+}
+
+/// Beside the WAL in a directory of its own, until the database is published:
+/// whoever finds it knows that the WAL belongs to no member yet.
+pub(super) const UNFINISHED: &str = "etcdsnap-unfinished-restore";
+
+/// A place to restore to, found usable.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// The directory that `member` goes into.
+    pub(super) data_dir: PathBuf,
+    /// Who owns that directory, if it exists.
+    pub(super) existing_owner: Option<Owner>,
+    /// The WAL's directory, if it is not `member/wal`.
+    pub(super) wal_dir: Option<PathBuf>,
+    /// Whether the WAL's directory exists.
+    pub(super) wal_exists: bool,
+    /// Whether the WAL's directory is inside the data directory.
+    pub(super) wal_inside: bool,
+}
+
+impl Target {
+    /// Looks at the target without changing anything.
+    pub(super) fn examine(data_dir: &Path, wal_dir: Option<&Path>) -> Result<Self, TargetError> {
+        let absolute = |path: &Path| std::path::absolute(path).map_err(failed("examine", path));
+        let full_data_dir = absolute(data_dir)?;
+        let mut target = Self {
+            data_dir: data_dir.to_owned(),
+            existing_owner: None,
+            wal_dir: None,
+            wal_exists: false,
+            wal_inside: false,
+        };
+        // Of the data directory's entries, the one that leads to the WAL.
+        let mut leads_to_wal = None;
+        if let Some(wal_dir) = wal_dir {
+            let full = absolute(wal_dir)?;
+            let refused = |why| TargetError::WalPlace { path: wal_dir.to_owned(), why };
+            if full_data_dir.starts_with(&full) {
+                return Err(refused("the data directory is inside it"));
+            }
+            let within = full.strip_prefix(&full_data_dir).ok();
+            let mut names = within.into_iter().flat_map(Path::components);
+            match (names.next(), names.next(), names.next()) {
+                (Some(Component::Normal(member)), Some(Component::Normal(wal)), None)
+                    if member == "member" && wal == "wal" =>
+                {
+                    return Self::examine(data_dir, None);
+                }
+                (Some(Component::Normal(member)), ..) if member == "member" => {
+                    return Err(refused("only `wal` can be inside `member`"));
+                }
+                (Some(Component::Normal(name)), ..) => leads_to_wal = Some(name.to_owned()),
+                _ => {}
+            }
+            target.wal_inside = within.is_some();
+            target.wal_exists = match usable(wal_dir, None) {
+                Err(TargetError::NotEmpty { .. }) if wal_dir.join(UNFINISHED).exists() => true,
+                Err(error) => return Err(error),
+                Ok(found) => found.is_some(),
+            };
+            target.wal_dir = Some(wal_dir.to_owned());
+        }
+        let found = usable(data_dir, leads_to_wal.as_deref())?;
+        target.existing_owner = found.map(|found| Owner { uid: found.uid(), gid: found.gid() });
+        Ok(target)
+    }
+}
+
+/// Whether a directory is absent (`None`) or empty enough to be used.
+fn usable(path: &Path, except: Option<&OsStr>) -> Result<Option<fs::Metadata>, TargetError> {
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed("examine", path)(error)),
+    };
+    if !metadata.is_dir() {
+        return Err(TargetError::NotADirectory { path: path.to_owned() });
+    }
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(path).map_err(failed("read", path))? {
+        let name = entry.map_err(failed("read", path))?.file_name();
+        if name != "lost+found" && name != INSIDE && Some(name.as_os_str()) != except {
+            entries.push(name.to_string_lossy().into_owned());
+        }
+    }
+    if entries.is_empty() {
+        return Ok(Some(metadata));
+    }
+    let db = path.join("member").join("snap").join("db");
+    if let Ok(file) = File::open(&db)
+        && let Err(rustix::io::Errno::WOULDBLOCK) = flock(&file, FlockOperation::NonBlockingLockShared)
+    {
+        return Err(TargetError::InUse { path: db });
+    }
+    entries.sort();
+    entries.truncate(5);
+    Err(TargetError::NotEmpty { path: path.to_owned(), entries })
+}
