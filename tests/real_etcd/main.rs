@@ -1,0 +1,18 @@
+//! Real etcd, started on what was restored, and snapshots that it takes.
+//!
+//! Upstream's programs are looked for in `ETCDSNAP_UPSTREAM_BIN`, else in
+//! `tests/upstream/bin`, where `tests/upstream/build.sh` puts them. Without them
+//! every test says `SKIPPED` and passes; with `ETCDSNAP_REQUIRE_UPSTREAM=1` it
+//! fails.
+#![cfg(feature = "cli")]
+
+mod client;
+mod gateway;
+mod live;
+mod made_up;
+mod process;
+mod restored;
+mod server;
+mod snapshots;
+mod store;
+mod upstream_restore;
