@@ -37,7 +37,7 @@ pub struct Summary {
     pub written_by: EtcdLine,
     /// The line whose restore this follows.
     pub written_for: EtcdLine,
-    /// The lines that can start on the result.
+    /// The lines to start on the result.
     pub starts_on: StartsOn,
     /// The new members.
     pub members: Vec<Member>,
@@ -53,7 +53,7 @@ pub struct Summary {
     pub db_size: u64,
 }
 
-/// The lines of etcd that can start on a restored directory: from one to 3.7.
+/// The lines of etcd to start on a restored directory: from one to 3.7.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StartsOn {
     /// The oldest of them.
@@ -194,8 +194,9 @@ impl<'a> Plan<'a> {
 }
 
 impl StartsOn {
-    /// By what is in the file: 3.6 and later refuse a storage version newer than
-    /// their own, 3.4 knows none at all.
+    /// By what is in the file. 3.6 refuses a storage version newer than its own.
+    /// 3.4 and 3.5 look at none and do start on the files of later lines, but that
+    /// is a downgrade without the steps which upstream wants for one.
     fn of(state: &State) -> Self {
         Self { oldest: state.line().0 }
     }
