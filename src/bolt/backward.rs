@@ -45,13 +45,13 @@ pub fn leaves_backward<'a>(db: &Db<'a>, name: &[u8]) -> LeavesBackward<'a> {
 }
 
 impl<'a> LeavesBackward<'a> {
-    fn fault(&self, page: PageId, kind: FaultKind) -> Fault {
-        Fault { place: Place::page(page), bucket: Some(self.bucket.clone()), kind, lost: None }
+    fn fault(&self, page: PageId, kind: FaultKind) -> Box<Fault> {
+        Box::new(Fault { place: Place::page(page), bucket: Some(self.bucket.clone()), kind, lost: None })
     }
 
     /// Visits a page: the elements of a leaf, or `None` for a branch, which is
     /// now on the stack.
-    fn visit(&mut self, id: PageId) -> Result<Option<Vec<LeafElement<'a>>>, Fault> {
+    fn visit(&mut self, id: PageId) -> Result<Option<Vec<LeafElement<'a>>>, Box<Fault>> {
         let page = self.image.page(id).map_err(|kind| self.fault(id, kind))?;
         if !self.seen.insert(id) {
             return Err(self.fault(id, FaultKind::MultipleReferences { shared: id }));
@@ -69,7 +69,7 @@ impl<'a> LeavesBackward<'a> {
         }
     }
 
-    fn elements(&self, page: &Page<'a>) -> Result<Vec<LeafElement<'a>>, Fault> {
+    fn elements(&self, page: &Page<'a>) -> Result<Vec<LeafElement<'a>>, Box<Fault>> {
         let mut elements = Vec::new();
         let mut fault = None;
         page.leaf_elements(&mut elements, |element, kind| {
@@ -77,12 +77,12 @@ impl<'a> LeavesBackward<'a> {
             fault =
                 fault.take().or(Some(Fault { place, bucket: Some(self.bucket.clone()), kind, lost: None }));
         });
-        fault.map_or(Ok(elements), Err)
+        fault.map_or(Ok(elements), |fault| Err(Box::new(fault)))
     }
 }
 
 impl<'a> Iterator for LeavesBackward<'a> {
-    type Item = Result<Vec<LeafElement<'a>>, Fault>;
+    type Item = Result<Vec<LeafElement<'a>>, Box<Fault>>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut visited = match self.start.take() {

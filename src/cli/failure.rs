@@ -209,6 +209,7 @@ impl From<RestoreError> for Failure {
             RestoreError::Bootstrap(_) => failure.hint(
                 "--initial-cluster must name this member (--name) with exactly its --initial-advertise-peer-urls",
             ),
+            RestoreError::UnknownLine(_) => failure.hint("use a newer etcdsnap, or the etcdutl of that etcd"),
             RestoreError::BumpTooFar { .. } => failure.hint("1000000000 is what etcd's documentation suggests"),
             RestoreError::Target(error) => match error {
                 TargetError::NotEmpty { .. } => {

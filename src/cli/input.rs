@@ -6,20 +6,30 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use etcdsnap::etcd::snapshot::Snapshot;
+use etcdsnap::ops::Settings;
 use etcdsnap::source::Source;
 
-use super::Global;
 use super::failure::Failure;
+use super::{Context, Global};
 
-/// Names the file other than by the first word.
+/// Options of the commands that answer from a file.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct FileOption {
+pub(crate) struct Reading {
     /// The file, in place of the first word; also from ETCDSNAP_FILE
     #[arg(short, long, value_name = "FILE", env = "ETCDSNAP_FILE", hide_env = true)]
     file: Option<PathBuf>,
+    /// Answer from what can be read of a damaged file; exit 1 if anything was left
+    /// out
+    #[arg(long)]
+    skip_damaged: bool,
 }
 
-impl FileOption {
+impl Reading {
+    /// Settings with what these options say.
+    pub(crate) fn settings<'c>(&self, context: &Context<'c>) -> Settings<'c> {
+        Settings { skip_damaged: self.skip_damaged, ..context.settings() }
+    }
+
     /// The file, and the words that are left for the command.
     ///
     /// # Errors

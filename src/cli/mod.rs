@@ -45,9 +45,6 @@ pub(crate) struct Global {
     /// Also what is usually left out
     #[arg(short, long, global = true)]
     verbose: bool,
-    /// Answer from what can be read of a damaged file; exit 1 if anything was left out
-    #[arg(long, global = true)]
-    skip_damaged: bool,
     /// Where Kubernetes keeps its keys (API server's --etcd-prefix), if not /registry,
     /// /kubernetes.io or /openshift.io
     #[arg(long, global = true, value_name = "PREFIX")]
@@ -115,7 +112,6 @@ impl<'c> Context<'c> {
         if let Some(threads) = self.global.threads {
             settings.threads = threads;
         }
-        settings.skip_damaged = self.global.skip_damaged;
         settings
     }
 

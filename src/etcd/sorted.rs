@@ -152,7 +152,7 @@ impl<'a> Ranges<'a> {
         key_at: impl Fn(FileOffset) -> Option<&'a [u8]> + Sync,
     ) -> Self {
         let count = offsets.len().div_ceil(RANGE);
-        let step = offsets.len() / count.saturating_mul(SAMPLES).max(1);
+        let step = offsets.len().checked_div(count.saturating_mul(SAMPLES)).unwrap_or(1);
         let mut sample: Vec<&[u8]> =
             offsets.iter().step_by(step.max(1)).filter_map(|offset| key_at(*offset)).collect();
         sample.sort_unstable();

@@ -315,6 +315,12 @@ impl State {
         }
     }
 
+    /// Whether the storage version is newer than the newest line known here.
+    pub fn is_of_unknown_line(&self) -> bool {
+        let version = self.storage_version.as_deref().and_then(parse_version);
+        version.is_some_and(|(major, minor, _)| (major, minor) > (3, 7))
+    }
+
     /// The storage version as `etcdutl` prints it: `major.minor.patch`, or empty.
     pub fn storage_version_text(&self) -> String {
         let version = self.storage_version.as_deref().and_then(parse_version);
@@ -366,6 +372,9 @@ mod tests {
         assert_eq!(line(&state), EtcdLine::V3_6);
         state.storage_version = Some("3.7.0".into());
         assert_eq!(line(&state), EtcdLine::V3_7);
+        assert!(!state.is_of_unknown_line());
+        state.storage_version = Some("3.8.0".into());
+        assert!(state.is_of_unknown_line());
     }
 
     #[test]

@@ -122,6 +122,7 @@ impl std::fmt::Display for Damage {
             self.records.first.first().map(|record| format!("record {}: {}", record.key, record.fault))
         });
         match (first, self.missing_bytes) {
+            (Some(first), _) if self.len() == 1 => write!(f, "{first}"),
             (Some(first), _) => write!(f, "{} faults, the first: {first}", self.len()),
             (None, missing) => write!(f, "{missing} bytes are missing at its end"),
         }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{PageFormat, SCHEMA_VERSION, UpstreamFormat, write_json};
 use crate::cli::failure::Failure;
-use crate::cli::input::{self, FileOption};
+use crate::cli::input::{self, Reading};
 use crate::cli::output::boxed;
 use crate::cli::output::columns::{Columns, Rows};
 use crate::cli::output::text::safe;
@@ -26,7 +26,7 @@ pub(crate) struct Hashkv {
     #[arg(value_name = "FILE")]
     words: Vec<OsString>,
     #[command(flatten)]
-    file: FileOption,
+    reading: Reading,
     /// At this revision instead of the newest
     #[arg(long, alias = "revision", value_name = "N")]
     rev: Option<i64>,
@@ -60,8 +60,8 @@ struct FileDocument<'d> {
 
 impl Hashkv {
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
-        let settings = context.settings();
-        let (first, others) = self.file.split(&self.words)?;
+        let settings = self.reading.settings(context);
+        let (first, others) = self.reading.split(&self.words)?;
         let files: Vec<PathBuf> =
             std::iter::once(first).chain(others.into_iter().map(PathBuf::from)).collect();
         let mut snapshots = Vec::with_capacity(files.len());

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::{ListFormat, SCHEMA_VERSION};
 use crate::cli::failure::Failure;
-use crate::cli::input::{self, FileOption};
+use crate::cli::input::{self, Reading};
 use crate::cli::output::columns::{Columns, Rows};
 use crate::cli::output::text::{hex, safe, safe_cow};
 use crate::cli::{Context, Outcome, progress};
@@ -29,7 +29,7 @@ pub(crate) struct Keys {
     #[arg(value_name = "FILE [KEYPREFIX]")]
     words: Vec<OsString>,
     #[command(flatten)]
-    file: FileOption,
+    reading: Reading,
     /// As they were at this revision
     #[arg(long, alias = "revision", value_name = "N")]
     rev: Option<i64>,
@@ -77,10 +77,10 @@ impl KeyDocument {
 
 impl Keys {
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
-        let (file, words) = self.file.split(&self.words)?;
+        let (file, words) = self.reading.split(&self.words)?;
         input::at_most(&words, 1)?;
         let snapshot = input::snapshot(&file, context.global)?;
-        let settings = context.settings();
+        let settings = self.reading.settings(context);
         prepare(&snapshot, settings.threads);
         let db = snapshot.db().map_err(OpError::from)?;
         let prefixes = words.first().map(|prefix| prefix.as_bytes().to_vec()).into_iter().collect();

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::keys::skipped;
 use super::{ListFormat, SCHEMA_VERSION, write_json};
 use crate::cli::failure::Failure;
-use crate::cli::input::{self, FileOption};
+use crate::cli::input::{self, Reading};
 use crate::cli::output::columns::{Columns, Rows};
 use crate::cli::output::text::{safe, safe_cow};
 use crate::cli::{Context, Outcome, progress};
@@ -26,7 +26,7 @@ pub(crate) struct List {
     #[arg(value_name = "FILE [TYPE]")]
     words: Vec<OsString>,
     #[command(flatten)]
-    file: FileOption,
+    reading: Reading,
     /// Only objects in this namespace
     #[arg(short, long, value_name = "NAMESPACE", conflicts_with = "all_namespaces")]
     namespace: Option<String>,
@@ -111,7 +111,7 @@ fn rows(run: &mut dyn Iterator<Item = Listed<'_>>) -> (u64, Rows) {
 
 impl List {
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
-        let (file, words) = self.file.split(&self.words)?;
+        let (file, words) = self.reading.split(&self.words)?;
         let types = words
             .iter()
             .flat_map(|word| word.to_string_lossy().split(',').map(str::to_owned).collect::<Vec<_>>());
@@ -122,7 +122,7 @@ impl List {
             prefixes: context.prefixes(),
         };
         let snapshot = input::snapshot(&file, context.global)?;
-        let settings = context.settings();
+        let settings = self.reading.settings(context);
         prepare(&snapshot, settings.threads);
         let db = snapshot.db().map_err(OpError::from)?;
         let total = snapshot.source().bytes().len() as u64;

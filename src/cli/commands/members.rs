@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::keys::skipped;
 use super::{PageFormat, SCHEMA_VERSION, write_json};
 use crate::cli::failure::Failure;
-use crate::cli::input::{self, FileOption};
+use crate::cli::input::{self, Reading};
 use crate::cli::output::boxed;
 use crate::cli::output::columns::{Columns, Rows};
 use crate::cli::output::text::{count, safe};
@@ -21,7 +21,7 @@ pub(crate) struct Members {
     #[arg(value_name = "FILE")]
     words: Vec<OsString>,
     #[command(flatten)]
-    file: FileOption,
+    reading: Reading,
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t = PageFormat::Text)]
     output: PageFormat,
@@ -106,9 +106,9 @@ fn role(role: Role) -> &'static str {
 
 impl Members {
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
-        let file = self.file.only(&self.words)?;
+        let file = self.reading.only(&self.words)?;
         let snapshot = input::snapshot(&file, context.global)?;
-        let report = members(&snapshot, &context.settings())?;
+        let report = members(&snapshot, &self.reading.settings(context))?;
         match self.write_out {
             Some(format) => upstream(context.out, format, &report)?,
             None if self.output == PageFormat::Json => {

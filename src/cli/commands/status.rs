@@ -10,7 +10,7 @@ use super::keys::skipped;
 use super::members::{self, MembersDocument};
 use super::{PageFormat, SCHEMA_VERSION, UpstreamFormat, write_json};
 use crate::cli::failure::Failure;
-use crate::cli::input::{self, FileOption};
+use crate::cli::input::{self, Reading};
 use crate::cli::output::boxed;
 use crate::cli::output::size::{grouped, humanized};
 use crate::cli::output::text::{count, hex, safe};
@@ -27,7 +27,7 @@ pub(crate) struct Status {
     #[arg(value_name = "FILE")]
     words: Vec<OsString>,
     #[command(flatten)]
-    file: FileOption,
+    reading: Reading,
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t = PageFormat::Text)]
     output: PageFormat,
@@ -110,9 +110,9 @@ struct NewestDocument {
 
 impl Status {
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
-        let file = self.file.only(&self.words)?;
+        let file = self.reading.only(&self.words)?;
         let snapshot = input::snapshot(&file, context.global)?;
-        let settings = context.settings();
+        let settings = self.reading.settings(context);
         let total = snapshot.source().bytes().len() as u64;
         if let Some(format) = self.write_out {
             let (figures, damage) = progress::watch(context, "reading", total, progress::walked, || {

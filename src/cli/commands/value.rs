@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::keys::{KeyDocument, skipped};
 use super::{SCHEMA_VERSION, write_json};
 use crate::cli::failure::Failure;
-use crate::cli::input::{self, FileOption};
+use crate::cli::input::{self, Reading};
 use crate::cli::output::text::{hex, safe};
 use crate::cli::{Context, Outcome, progress};
 
@@ -27,7 +27,7 @@ pub(crate) struct Value {
     #[arg(value_name = "FILE KEY")]
     words: Vec<OsString>,
     #[command(flatten)]
-    file: FileOption,
+    reading: Reading,
     /// As it was at this revision
     #[arg(long, alias = "revision", value_name = "N")]
     rev: Option<i64>,
@@ -58,13 +58,13 @@ struct Document {
 
 impl Value {
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
-        let (file, words) = self.file.split(&self.words)?;
+        let (file, words) = self.reading.split(&self.words)?;
         let Some(wanted) = words.first() else {
             return Err(Failure::usage("no KEY was given").hint("`etcdsnap keys FILE` lists the keys"));
         };
         input::at_most(&words, 1)?;
         let snapshot = input::snapshot(&file, context.global)?;
-        let settings = context.settings();
+        let settings = self.reading.settings(context);
         let db = snapshot.db().map_err(OpError::from)?;
         let total = snapshot.source().bytes().len() as u64;
         let state = progress::watch(context, "reading", total, progress::walked, || {

@@ -79,6 +79,9 @@ pub enum RestoreError {
         /// How far it was to go.
         by: u64,
     },
+    /// Written by a line of etcd that this version does not know.
+    #[error("the snapshot has storage version {0}, and etcd 3.7 is the newest that can be restored for")]
+    UnknownLine(String),
     /// The target cannot be used or written.
     #[error(transparent)]
     Target(#[from] TargetError),

@@ -101,6 +101,9 @@ impl<'a> Plan<'a> {
         let members = new_members(&request.cluster, &request.token)?;
         let node = MemberId::derive(&request.advertised, &request.token);
         let state = State::read(db);
+        if state.is_of_unknown_line() {
+            return Err(RestoreError::UnknownLine(state.storage_version_text()));
+        }
         let (written_by, _) = state.line();
         let written_for = written_by.restored_as();
 

@@ -72,7 +72,7 @@ pub struct Report {
     pub findings: Findings,
     /// How the digest fared; `None` if the file is no database.
     pub digest: Option<DigestVerdict>,
-    /// What the file holds; `None` if it is no database.
+    /// What the file holds; `None` if it is no database, or too damaged to tell.
     pub facts: Option<Facts>,
     /// What the file seems to be, if it is no database.
     pub looks_like: Option<FileKind>,
@@ -156,7 +156,7 @@ pub(crate) fn check_patched(
 struct Draft {
     findings: Findings,
     checks: Vec<CheckResult>,
-    facts: Facts,
+    facts: Option<Facts>,
 }
 
 fn check_content(db: &Db<'_>, threads: NonZeroUsize, settings: &Settings<'_>, options: &Options) -> Draft {
@@ -235,14 +235,15 @@ fn check_content(db: &Db<'_>, threads: NonZeroUsize, settings: &Settings<'_>, op
     let kubernetes = result(&findings, Check::Kubernetes, kinds);
     checks.push(CheckResult { skipped, ..kubernetes });
     let window = state.window(keyspace.last);
-    let facts = Facts {
+    // What the small buckets say is not told if they cannot all be read.
+    let facts = state.tree_faults.is_empty().then(|| Facts {
         line: state.line(),
         revision: window.current,
         compact_revision: window.compact,
         live_keys: keyspace.len() as u64,
         pages,
         from_stream: db.is_snapshot_stream(),
-    };
+    });
     Draft { findings, checks, facts }
 }
 
@@ -274,7 +275,7 @@ impl Draft {
             checks,
             findings: self.findings,
             digest: Some(verdict),
-            facts: Some(self.facts),
+            facts: self.facts,
             looks_like: None,
         }
     }
