@@ -6,9 +6,10 @@
 //! and it is locked while in use, so a second run at the same time is refused,
 //! and what a killed run left behind is found and removed.
 
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -41,8 +42,8 @@ impl Place {
     /// Takes the place for a target that does not exist.
     pub(super) fn beside(target: &Path) -> Result<Self, TargetError> {
         let no_name = || TargetError::NotADirectory { path: target.to_owned() };
-        let name = target.file_name().ok_or_else(no_name)?.to_string_lossy().into_owned();
-        Self::take(parent(target).join(format!(".{name}{INSIDE}")), target)
+        let name = name_beside(target).ok_or_else(no_name)?;
+        Self::take(parent(target).join(name), target)
     }
 
     fn take(path: PathBuf, target: &Path) -> Result<Self, TargetError> {
@@ -80,6 +81,12 @@ impl Place {
         if let Err(rustix::io::Errno::WOULDBLOCK) = flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             return Err(TargetError::Busy { path: target.to_owned() });
         }
+        // The file that was opened may be that of a run which has ended since and
+        // removed it: a lock on that keeps nobody out.
+        let same = |there: fs::Metadata| lock.metadata().is_ok_and(|ours| ours.ino() == there.ino());
+        if !fs::metadata(&lock_path).is_ok_and(same) {
+            return Err(TargetError::Busy { path: target.to_owned() });
+        }
         Ok(lock)
     }
 
@@ -112,6 +119,14 @@ impl Drop for Place {
         let _ = fs::remove_dir_all(&self.path);
         remove_empty(&self.made);
     }
+}
+
+/// Name of the place beside `target`.
+pub(super) fn name_beside(target: &Path) -> Option<OsString> {
+    let mut name = OsString::from(".");
+    name.push(target.file_name()?);
+    name.push(INSIDE);
+    Some(name)
 }
 
 /// Removes a file or a directory with all that is in it.

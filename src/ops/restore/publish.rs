@@ -30,7 +30,11 @@ impl Publication<'_> {
         let Some(wal_dir) = &self.target.wal_dir else { return self.publish_member() };
         self.publish_wal(wal_dir)?;
         self.publish_member().inspect_err(|_| {
-            // Best effort: the mark tells the next run that this WAL is nobody's.
+            // Best effort, as the mark tells the next run that this WAL is nobody's;
+            // and never once there is a database that needs it.
+            if self.target.data_dir.join("member").exists() {
+                return;
+            }
             let _ = clear(wal_dir);
             let _ = fs::remove_file(wal_dir.join(UNFINISHED));
             if !self.target.wal_exists {

@@ -52,6 +52,14 @@ impl Staging {
             Some(wal_dir) => Some(Place::beside(wal_dir)?),
             None => None,
         };
+        // Before this run had the locks, another one may have published.
+        let again = Target::examine(data_dir, target.wal_dir.as_deref())?;
+        let wal_appeared = again.wal_exists && !target.wal_exists;
+        if wal_appeared
+            || again.existing_owner.is_some() && target.existing_owner.is_none() && !target.wal_inside
+        {
+            return Err(TargetError::Busy { path: data_dir.clone() });
+        }
         // Root keeps the owner that was there; others cannot give files away.
         let existing = target.existing_owner.filter(|_| rustix::process::geteuid().is_root());
         Ok(Self {

@@ -1,6 +1,6 @@
 //! Where a restore goes: what may stand there already, and what may not.
 
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::place::INSIDE;
+use super::place::{INSIDE, name_beside};
 
 /// User and group ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,8 +116,8 @@ impl Target {
             wal_exists: false,
             wal_inside: false,
         };
-        // Of the data directory's entries, the one that leads to the WAL.
-        let mut leads_to_wal = None;
+        // Of the data directory's entries, those that lead to the WAL.
+        let mut leads_to_wal = Vec::new();
         if let Some(wal_dir) = wal_dir {
             let full = absolute(wal_dir)?;
             let refused = |why| TargetError::WalPlace { path: wal_dir.to_owned(), why };
@@ -135,25 +135,28 @@ impl Target {
                 (Some(Component::Normal(member)), ..) if member == "member" => {
                     return Err(refused("only `wal` can be inside `member`"));
                 }
-                (Some(Component::Normal(name)), ..) => leads_to_wal = Some(name.to_owned()),
+                (Some(Component::Normal(name)), ..) => {
+                    leads_to_wal.extend(name_beside(Path::new(name)));
+                    leads_to_wal.push(name.to_owned());
+                }
                 _ => {}
             }
             target.wal_inside = within.is_some();
-            target.wal_exists = match usable(wal_dir, None) {
+            target.wal_exists = match usable(wal_dir, &[]) {
                 Err(TargetError::NotEmpty { .. }) if wal_dir.join(UNFINISHED).exists() => true,
                 Err(error) => return Err(error),
                 Ok(found) => found.is_some(),
             };
             target.wal_dir = Some(wal_dir.to_owned());
         }
-        let found = usable(data_dir, leads_to_wal.as_deref())?;
+        let found = usable(data_dir, &leads_to_wal)?;
         target.existing_owner = found.map(|found| Owner { uid: found.uid(), gid: found.gid() });
         Ok(target)
     }
 }
 
 /// Whether a directory is absent (`None`) or empty enough to be used.
-fn usable(path: &Path, except: Option<&OsStr>) -> Result<Option<fs::Metadata>, TargetError> {
+fn usable(path: &Path, except: &[OsString]) -> Result<Option<fs::Metadata>, TargetError> {
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -165,7 +168,7 @@ fn usable(path: &Path, except: Option<&OsStr>) -> Result<Option<fs::Metadata>, T
     let mut entries = Vec::new();
     for entry in fs::read_dir(path).map_err(failed("read", path))? {
         let name = entry.map_err(failed("read", path))?.file_name();
-        if name != "lost+found" && name != INSIDE && Some(name.as_os_str()) != except {
+        if name != "lost+found" && name != INSIDE && !except.contains(&name) {
             entries.push(name.to_string_lossy().into_owned());
         }
     }
