@@ -10,6 +10,8 @@ use etcdsnap::ops::OpError;
 use etcdsnap::ops::restore::{RestoreError, TargetError};
 use etcdsnap::source::SourceError;
 
+use super::output::text::safe;
+
 /// Why a command has no answer.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -47,9 +49,10 @@ impl Failure {
         if self.silent {
             return ExitCode::SUCCESS;
         }
-        eprintln!("error: {}", self.message);
+        // Names of files and keys are in it, and may hold anything.
+        eprintln!("error: {}", safe(self.message.as_bytes()));
         for hint in &self.hints {
-            eprintln!("  hint: {hint}");
+            eprintln!("  hint: {}", safe(hint.as_bytes()));
         }
         ExitCode::from(self.code)
     }
@@ -81,9 +84,14 @@ impl From<SourceError> for Failure {
             SourceError::Changed { .. } => {
                 failure.hint("nothing that was read can be relied on: copy the file first, then try again")
             }
-            SourceError::Io { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
-                failure.hint("backups of etcd are usually readable for root only: try sudo")
-            }
+            SourceError::Io { error, .. } => match error.kind() {
+                io::ErrorKind::NotFound => failure.hint("check the name, and that its disk is mounted"),
+                io::ErrorKind::PermissionDenied => {
+                    failure.hint("backups of etcd are usually readable for root only: try sudo")
+                }
+                _ => failure
+                    .hint("the system refused it: check the disk, or copy the file to another one first"),
+            },
             _ => failure,
         }
     }
@@ -167,7 +175,8 @@ impl From<OpError> for Failure {
         match error {
             OpError::Snapshot(error) => error.into(),
             OpError::Source(error) => error.into(),
-            OpError::Revision(error) => Self::no(error.to_string()),
+            OpError::Revision(error) => Self::no(error.to_string())
+                .hint("--rev takes a revision of that range; without it, the newest is shown"),
             OpError::Damaged { damage } => Self::no(format!("the file is damaged: {damage}"))
                 .hint("`etcdsnap verify FILE` tells all that is wrong and what it means")
                 .hint("--skip-damaged answers from what can still be read"),
@@ -214,6 +223,13 @@ impl From<RestoreError> for Failure {
             RestoreError::Target(error) => match error {
                 TargetError::NotEmpty { .. } => {
                     failure.hint("restore to a new directory, or move what is there aside: nothing is ever overwritten")
+                }
+                TargetError::NotADirectory { .. } => failure.hint("name a directory that is empty or not there yet"),
+                TargetError::WalOverDatabase { .. } => {
+                    failure.hint("name a directory outside the data directory, or leave --wal-dir out")
+                }
+                TargetError::Io { error, .. } if error.kind() == io::ErrorKind::AlreadyExists => {
+                    failure.hint("something else has put it there in the meantime: look at it, then restore to a new directory")
                 }
                 TargetError::InUse { .. } => failure.hint(
                     "stop that etcd first (kubeadm: move its manifest out of /etc/kubernetes/manifests and wait for the container to end)",

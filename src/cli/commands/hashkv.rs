@@ -40,16 +40,16 @@ pub(crate) struct Hashkv {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Document<'d> {
+struct Document {
     schema_version: u32,
-    files: Vec<FileDocument<'d>>,
+    files: Vec<FileDocument>,
     equal: Option<bool>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct FileDocument<'d> {
-    file: &'d std::path::Path,
+struct FileDocument {
+    file: String,
     hash: String,
     hash_revision: i64,
     compact_revision: Option<i64>,
@@ -93,7 +93,7 @@ impl Hashkv {
 
 fn json(context: &mut Context<'_>, names: &[PathBuf], comparison: &Comparison) -> Result<(), Failure> {
     let files = names.iter().zip(&comparison.hashes).map(|(file, report)| FileDocument {
-        file,
+        file: safe(file.as_os_str().as_encoded_bytes()),
         hash: format!("{:08x}", report.hash.hash),
         hash_revision: report.hash.revision,
         compact_revision: Some(report.hash.compact_revision).filter(|revision| *revision >= 0),
