@@ -1,0 +1,739 @@
+//! The command line as a user meets it: help, wrong input, exit codes, forms of
+//! output, pipes.
+
+mod harness;
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use etcdsnap::codec::checksum::fnv1a_64;
+use rustix::fs::{FlockOperation, flock};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use harness::{Answer, PROGRAM, ask, fixture, fixtures, is_root, make_snapshot, program, skipped, tree};
+
+/// Commands that read one FILE, with what they need besides it (`FILE` is the
+/// place of its name).
+const COMMANDS: [(&str, &[&str]); 10] = [
+    ("verify", &["verify", "FILE"]),
+    ("status", &["status", "FILE"]),
+    ("status -w", &["status", "-w", "json", "FILE"]),
+    ("hashkv", &["hashkv", "FILE"]),
+    ("members", &["members", "FILE"]),
+    ("members -w", &["members", "-w", "table", "FILE"]),
+    ("keys", &["keys", "FILE"]),
+    ("value", &["value", "FILE", "binval"]),
+    ("list", &["list", "FILE"]),
+    ("restore", &["restore", "FILE", "--data-dir", "TARGET"]),
+];
+
+fn place() -> TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().expect("a UTF-8 path").to_owned()
+}
+
+fn words(args: &[&str], file: &str, target: &str) -> Vec<String> {
+    let place = |arg: &&str| match *arg {
+        "FILE" => file.to_owned(),
+        "TARGET" => target.to_owned(),
+        arg => arg.to_owned(),
+    };
+    args.iter().map(place).collect()
+}
+
+/// Puts `bytes` where every command is asked about them.
+fn every_command(name: &str, bytes: &[u8], check: impl Fn(&str, Answer)) {
+    let place = place();
+    let file = place.path().join(name);
+    fs::write(&file, bytes).expect("written");
+    for (command, args) in COMMANDS {
+        let target = place.path().join("etcd");
+        let answer = ask(&words(args, &text(&file), &text(&target)));
+        assert!(fs::read(&file).expect("there") == bytes, "{command} changed it");
+        if answer.code != Some(0) {
+            assert_eq!(tree(place.path()), [format!("{name} {}", bytes.len())], "{command}");
+        }
+        check(command, answer);
+        let _ = fs::remove_dir_all(&target);
+    }
+}
+
+/// That every command says no to a file that is no snapshot: `verify` in its
+/// report, the others as an error.
+fn no_snapshot(name: &str, bytes: &[u8], says: &str) {
+    every_command(name, bytes, |command, answer| {
+        let answer = if command == "verify" {
+            answer.exits(1).says("NOT USABLE").says("What to do: ")
+        } else {
+            answer.refuses(1)
+        };
+        answer.says(says);
+    });
+}
+
+fn snapshot_bytes() -> Vec<u8> {
+    fs::read(fixture("etcd-3.6")).expect("a fixture")
+}
+
+// Help.
+
+#[test]
+fn help_of_every_command_is_as_recorded() {
+    let mut all = String::new();
+    for command in [
+        "",
+        "verify",
+        "status",
+        "hashkv",
+        "members",
+        "keys",
+        "value",
+        "list",
+        "restore",
+        "version",
+        "completion",
+        "man",
+        "snapshot",
+        "member",
+    ] {
+        for flag in ["-h", "--help"] {
+            let mut args: Vec<&str> = command.split(' ').filter(|word| !word.is_empty()).collect();
+            args.push(flag);
+            let answer = ask(&args).exits(0);
+            assert_eq!(answer.err, "");
+            let line = format!("etcdsnap {}", args.join(" "));
+            all.push_str(&format!("$ {line}\n{}\n", answer.text().trim_end()));
+            all.push('\n');
+        }
+    }
+    let path = fixtures().join("cli/help.txt");
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        fs::write(&path, &all).expect("written");
+    }
+    let expected = fs::read_to_string(&path).unwrap_or_default();
+    if let Some((ours, theirs)) = all.lines().zip(expected.lines()).find(|(ours, theirs)| ours != theirs) {
+        panic!("the help changed (UPDATE_EXPECT=1 records it)\nwas: {theirs}\nis:  {ours}");
+    }
+    assert!(all == expected, "the help changed its length (UPDATE_EXPECT=1 records it)");
+}
+
+#[test]
+fn version_completion_and_man_answer() {
+    ask(&["version"]).exits(0).says(env!("CARGO_PKG_VERSION"));
+    ask(&["--version"]).exits(0).says(env!("CARGO_PKG_VERSION"));
+    for shell in ["bash", "zsh", "fish"] {
+        ask(&["completion", shell]).exits(0).says("hashkv");
+    }
+    ask(&["man"]).exits(0).says(".TH");
+}
+
+#[test]
+fn upstreams_names_of_commands_work() {
+    let file = fixture("etcd-3.6");
+    for (upstream, ours) in [
+        (&["snapshot", "status", "-w", "table"][..], &["status", "-w", "table"][..]),
+        (&["member", "list", "-w", "table"], &["members", "-w", "table"]),
+        (&["check"], &["verify"]),
+    ] {
+        let ask = |args: &[&str]| ask(&[args, &[file.as_str()]].concat()).exits(0).out;
+        assert!(ask(upstream) == ask(ours), "{upstream:?}");
+    }
+}
+
+// Words of the command line.
+
+#[test]
+fn wrong_words_are_named_and_exit_2() {
+    let file = fixture("etcd-3.6");
+    for args in [
+        &["frobnicate"][..],
+        &["keys", "--frobnicate", &file],
+        &["keys"],
+        &["status"],
+        &["members"],
+        &["list"],
+        &["verify"],
+        &["hashkv"],
+        &["restore"],
+        &["value"],
+        &["value", &file],
+        &["keys", &file, "a", "b"],
+        &["value", &file, "a", "b"],
+        &["status", &file, "b"],
+        &["members", &file, "b"],
+        &["keys", "-o", "yaml", &file],
+        &["keys", "--rev", "x", &file],
+        &["status", "-o", "json", "-w", "json", &file],
+        &["keys", "-q", "-v", &file],
+        &["list", "-A", "-n", "x", &file],
+        &["keys", "--threads", "0", &file],
+        &["restore", &file, "--mode", "999"],
+        &["restore", &file, "--owner", "0"],
+        &["restore", &file, "--bump-revision", "-1"],
+        &["completion", "tcl"],
+    ] {
+        let answer = ask(args).refuses(2);
+        assert_eq!(answer.text(), "", "{args:?}");
+    }
+}
+
+#[test]
+fn the_file_may_be_named_by_option_or_environment_instead() {
+    let file = fixture("etcd-3.6");
+    for command in [&["status"][..], &["members"], &["keys"], &["list"], &["value"]] {
+        let rest: &[&str] = if command == ["value"] { &["binval"] } else { &[] };
+        let first = ask(&[command, &[file.as_str()], rest].concat()).exits(0).out;
+        for flag in ["-f", "--file"] {
+            let named = ask(&[command, &[flag, file.as_str()], rest].concat()).exits(0).out;
+            assert!(named == first, "{command:?}");
+        }
+        let from_environment = Answer::of(program().env("ETCDSNAP_FILE", &file).args(command).args(rest));
+        assert!(from_environment.exits(0).out == first, "{command:?}");
+    }
+    // The first word is then what comes after the file.
+    let all = ask(&["keys", "-f", &file, "/leased"]).exits(0);
+    assert_eq!(all.text(), "/leased/a\n/leased/b\n/leased/c\n");
+}
+
+#[test]
+fn two_files_are_one_too_many_and_both_are_named() {
+    let (one, two) = (fixture("etcd-3.5"), fixture("etcd-3.6"));
+    for command in ["status", "members", "keys", "list", "value"] {
+        ask(&[command, "-f", &one, &two]).refuses(2).says(&one).says(&two);
+        let mut from_environment = program();
+        from_environment.env("ETCDSNAP_FILE", &one).args([command, &two]);
+        Answer::of(&mut from_environment).refuses(2).says(&one).says(&two);
+    }
+}
+
+#[test]
+fn commands_that_decide_something_do_not_read_the_environment() {
+    let file = fixture("etcd-3.6");
+    let place = place();
+    for args in [&["verify"][..], &["hashkv"], &["restore", "--data-dir", "x"]] {
+        let mut command = program();
+        command.env("ETCDSNAP_FILE", &file).current_dir(place.path()).args(args);
+        Answer::of(&mut command).refuses(2);
+    }
+    let mut command = program();
+    command.env("ETCDSNAP_FILE", fixture("etcd-3.5")).args(["verify", &file]);
+    Answer::of(&mut command).exits(0);
+    assert_eq!(tree(place.path()), Vec::<String>::new());
+}
+
+// Files that are no snapshots.
+
+#[test]
+fn a_missing_file_exits_2() {
+    let place = place();
+    let (file, target) = (place.path().join("no.db"), place.path().join("etcd"));
+    for (_, args) in COMMANDS {
+        let answer = ask(&words(args, &text(&file), &text(&target))).refuses(2).says("no.db");
+        assert_eq!(answer.text(), "");
+    }
+    assert_eq!(tree(place.path()), Vec::<String>::new());
+}
+
+#[test]
+fn a_directory_exits_2_and_the_database_in_it_is_named() {
+    let place = place();
+    let (directory, target) = (place.path().join("dir"), place.path().join("etcd"));
+    fs::create_dir_all(directory.join("member/snap")).expect("made");
+    for (_, args) in COMMANDS {
+        ask(&words(args, &text(&directory), &text(&target))).refuses(2).says("is a directory");
+    }
+    fs::copy(fixture("etcd-3.6"), directory.join("member/snap/db")).expect("copied");
+    for (_, args) in COMMANDS {
+        ask(&words(args, &text(&directory), &text(&target)))
+            .refuses(2)
+            .says(&text(&directory.join("member/snap/db")));
+    }
+}
+
+#[test]
+fn an_empty_file_is_a_failed_backup() {
+    no_snapshot("empty.db", b"", "the file is empty");
+}
+
+#[test]
+fn text_and_json_are_recognised() {
+    no_snapshot("text.db", b"404 page not found\n".repeat(600).as_slice(), "text");
+    no_snapshot("short.db", b"x\n", "text");
+    no_snapshot("error.db", br#"{"error":"etcdserver: permission denied"}"#, "JSON");
+    no_snapshot("zeros.db", &[0; 65536], "zeros");
+}
+
+#[test]
+fn archives_are_recognised_with_the_command_that_unpacks_them() {
+    let filled = |magic: &[u8]| [magic, &[7; 20_000]].concat();
+    no_snapshot("s.db.gz", &filled(b"\x1f\x8b\x08\0\0\0\0\0\0\x03"), "gunzip -c ");
+    no_snapshot("s.db.zst", &filled(b"\x28\xb5\x2f\xfd\x04"), "zstd -d ");
+    no_snapshot("s.db.xz", &filled(b"\xfd7zXZ\0"), "xz -dc ");
+    no_snapshot("s.db.bz2", &filled(b"BZh91AY&SY"), "bzip2 -dc ");
+    no_snapshot("s.zip", &filled(b"PK\x03\x04\x14\0"), "unzip ");
+    let mut tar = vec![0; 512];
+    tar[..7].copy_from_slice(b"snap.db");
+    tar[257..265].copy_from_slice(b"ustar\x0000");
+    tar.extend(snapshot_bytes());
+    no_snapshot("s.tar", &tar, "tar -xf ");
+}
+
+/// Both metas changed, their checksums right again.
+fn with_metas(change: impl Fn(&mut [u8])) -> Vec<u8> {
+    let mut bytes = snapshot_bytes();
+    for page in bytes.chunks_mut(4096).take(2) {
+        change(&mut page[16..72]);
+        let checksum = fnv1a_64(&page[16..72]);
+        page[72..80].copy_from_slice(&checksum.to_le_bytes());
+    }
+    bytes
+}
+
+#[test]
+fn a_file_without_a_usable_meta_is_refused() {
+    let mut bytes = snapshot_bytes();
+    for at in [16 + 30, 4096 + 16 + 30] {
+        bytes[at] ^= 0xff;
+    }
+    no_snapshot("metas.db", &bytes, "meta");
+}
+
+#[test]
+fn a_file_of_a_big_endian_machine_is_refused_by_that_name() {
+    let swapped = |meta: &mut [u8]| {
+        meta[..16].chunks_mut(4).for_each(<[u8]>::reverse);
+        meta[16..].chunks_mut(8).for_each(<[u8]>::reverse);
+    };
+    no_snapshot("s390x.db", &with_metas(swapped), "big-endian");
+}
+
+#[test]
+fn an_odd_page_size_is_refused() {
+    for size in [0_u32, 1, 1000, 4097, 1 << 31] {
+        no_snapshot(
+            "odd.db",
+            &with_metas(|meta| meta[8..12].copy_from_slice(&size.to_le_bytes())),
+            "page size",
+        );
+    }
+}
+
+#[test]
+fn a_download_that_was_cut_off_is_told_as_damage() {
+    let whole = snapshot_bytes();
+    for name in ["cut.db", "snapshot.db.part"] {
+        for length in [whole.len() / 2, whole.len() - 40, 20_000] {
+            every_command(name, &whole[..length], |command, answer| match command {
+                "verify" => drop(answer.exits(1).says("truncated").says("What to do: ")),
+                // Answered if what they ask for is in the part that is there.
+                "members" | "members -w" if answer.code == Some(0) => {}
+                _ => drop(answer.refuses(1)),
+            });
+        }
+    }
+}
+
+#[test]
+fn a_locked_file_exits_2_and_names_etcd() {
+    let place = place();
+    let (file, target) = (place.path().join("db"), place.path().join("etcd"));
+    fs::copy(fixture("etcd-3.6"), &file).expect("copied");
+    let held = File::open(&file).expect("there");
+    flock(&held, FlockOperation::NonBlockingLockExclusive).expect("locked, as etcd does");
+    for (_, args) in COMMANDS {
+        let answer = ask(&words(args, &text(&file), &text(&target)));
+        answer.refuses(2).says("locked").says("etcdctl snapshot save");
+    }
+    assert!(!target.exists());
+    flock(&held, FlockOperation::NonBlockingLockShared).expect("shared");
+    ask(&["status", &text(&file)]).exits(0);
+}
+
+#[test]
+fn a_file_that_may_not_be_read_exits_2() {
+    let place = place();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).expect("set");
+    let (file, target) = (place.path().join("db"), place.path().join("etcd"));
+    fs::copy(fixture("etcd-3.6"), &file).expect("copied");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).expect("set");
+    let mut as_another: Vec<String> = Vec::new();
+    let mut executable = PathBuf::from(PROGRAM);
+    if is_root() {
+        let setpriv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+        let tried = Command::new("setpriv").args(&setpriv[1..]).arg("true").status();
+        if !tried.is_ok_and(|status| status.success()) {
+            return skipped("a file without permission", "root may read anything, and setpriv does not work");
+        }
+        as_another.extend(setpriv.map(str::to_owned));
+        // The build directory may be closed to others.
+        executable = place.path().join("etcdsnap");
+        fs::copy(PROGRAM, &executable).expect("copied");
+        fs::set_permissions(&executable, fs::Permissions::from_mode(0o755)).expect("set");
+    }
+    as_another.push(text(&executable));
+    for (_, args) in COMMANDS {
+        let mut command = Command::new(&as_another[0]);
+        command.args(&as_another[1..]).args(words(args, &text(&file), &text(&target)));
+        Answer::of(command.env_remove("ETCDSNAP_FILE")).refuses(2).says("Permission denied").says("sudo");
+    }
+    // Nor may a restore write where it must not.
+    if is_root() {
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o444)).expect("set");
+        let mut command = Command::new(&as_another[0]);
+        command.args(&as_another[1..]).args(["restore", &text(&file), "--data-dir", &text(&target)]);
+        Answer::of(&mut command).refuses(2).says("Permission denied");
+    }
+    assert!(!target.exists());
+}
+
+// Answers.
+
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    let place = place();
+    let file = place.path().join("long.db");
+    // More than any pipe and buffer hold.
+    let keys: Vec<String> = (0..100).map(|n| format!("/{n:04}{}", "k".repeat(9000))).collect();
+    let puts: Vec<_> = keys.iter().map(|key| (key.as_bytes(), b"v".as_slice())).collect();
+    make_snapshot(&file, &puts);
+    for form in ["name", "table", "json", "jsonl", "raw0"] {
+        let mut command = program();
+        command.args(["keys", "-o", form, &text(&file)]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut run = command.spawn().expect("started");
+        let mut reader = BufReader::new(run.stdout.take().expect("piped"));
+        let mut line = Vec::new();
+        reader.read_until(if form == "raw0" { 0 } else { b'\n' }, &mut line).expect("read");
+        assert!(!line.is_empty());
+        drop(reader);
+        let mut said = String::new();
+        run.stderr.take().expect("piped").read_to_string(&mut said).expect("read");
+        let status = run.wait().expect("ended");
+        assert_eq!((status.code(), said.as_str()), (Some(0), ""), "{form}");
+    }
+}
+
+#[test]
+fn quiet_means_nothing_on_stderr() {
+    let place = place();
+    let file = fixture("k8s-1.35-etcd-3.6");
+    for (command, args) in COMMANDS.into_iter().filter(|(command, _)| *command != "value") {
+        let target = place.path().join("etcd");
+        let loud = words(args, &file, &text(&target));
+        let quiet = ask(&[&["-q".to_owned()], loud.as_slice()].concat()).exits(0);
+        assert_eq!(quiet.err, "", "{command}");
+    }
+    let target = place.path().join("loud");
+    ask(&["restore", &file, "--data-dir", &text(&target)])
+        .exits(0)
+        .says("warning: this is a Kubernetes store");
+}
+
+/// All JSON documents that the commands print.
+fn documents() -> Vec<(String, Value)> {
+    let place = place();
+    let mut found = Vec::new();
+    for name in ["etcd-3.6", "k8s-1.35-etcd-3.6"] {
+        let file = fixture(name);
+        let key = if name == "etcd-3.6" { "/leased/a" } else { "/registry/namespaces/default" };
+        let target = text(&place.path().join(name));
+        for args in [
+            &["verify", &file][..],
+            &["verify", &file, &fixture("etcd-3.4")],
+            &["status", &file],
+            &["hashkv", &file],
+            &["hashkv", &file, &file],
+            &["members", &file],
+            &["keys", &file],
+            &["value", &file, key],
+            &["list", &file],
+            &["list", "-A", &file],
+            &["restore", &file, "--data-dir", &target],
+        ] {
+            let answer = ask(&[args, &["-o", "json"]].concat()).exits(0);
+            found.push((answer.asked.clone(), answer.json()));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_json_document_has_a_schema_version_and_ids_in_hexadecimal() {
+    fn walk(name: &str, value: &Value, asked: &str, ids: &mut usize) {
+        match value {
+            Value::Object(fields) => fields.iter().for_each(|(name, value)| walk(name, value, asked, ids)),
+            Value::Array(items) => items.iter().for_each(|item| walk(name, item, asked, ids)),
+            Value::Number(number) => {
+                assert!(
+                    number.as_f64().is_some_and(|number| number.abs() < 9e15),
+                    "{asked}: {name} {number}"
+                );
+            }
+            _ => {}
+        }
+        let is_id = name == "id" || name.ends_with("Id") || name.ends_with("Ids");
+        if (is_id || name == "lease" || name.to_lowercase().ends_with("hash")) && !value.is_array() {
+            *ids += 1;
+            let text = value.as_str().unwrap_or_else(|| panic!("{asked}: {name} {value} is no string"));
+            let width = if name.to_lowercase().ends_with("hash") { 8 } else { 16 };
+            // Ids as etcdctl prints them, without leading zeros; hashes with them.
+            let long = if width == 8 { text.len() == 8 } else { (1..=16).contains(&text.len()) };
+            let hex = text.bytes().all(|byte| b"0123456789abcdef".contains(&byte));
+            assert!(long && hex, "{asked}: {name} {text}");
+        }
+        let mut letters = name.chars();
+        assert!(letters.next().is_none_or(char::is_lowercase), "{asked}: {name}");
+        assert!(!name.contains(['_', '-', ' ']), "{asked}: {name}");
+    }
+    let mut ids = 0;
+    for (asked, document) in documents() {
+        assert_eq!(document["schemaVersion"], 1, "{asked}");
+        walk("", &document, &asked, &mut ids);
+    }
+    assert!(ids > 20, "{ids}");
+}
+
+#[test]
+fn every_line_of_jsonl_is_a_document() {
+    for args in [&["keys"][..], &["list", "-A"]] {
+        let file = fixture("k8s-1.35-etcd-3.6");
+        let answer = ask(&[args, &[&file, "-o", "jsonl"]].concat()).exits(0);
+        assert!(answer.text().lines().count() > 200);
+        for line in answer.text().lines() {
+            let document: Value = serde_json::from_str(line).expect("JSON");
+            assert!(document["key"].is_string());
+        }
+    }
+}
+
+// Keys and values.
+
+fn lines(args: &[&str]) -> Vec<String> {
+    ask(args).exits(0).text().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_deleted_key_is_absent_and_there_before() {
+    let file = fixture("etcd-3.6");
+    let key = "/registry/configmaps/ns/k7";
+    let has = |keys: Vec<String>| keys.iter().any(|found| found == key);
+    assert!(!has(lines(&["keys", &file])));
+    assert!(has(lines(&["keys", &file, "--rev", "124"])));
+    assert!(!has(lines(&["keys", &file, "--rev", "125"])));
+    ask(&["value", &file, key]).refuses(1).says("deleted at revision 125");
+    ask(&["value", &file, key, "--rev", "124"]).exits(0);
+    ask(&["value", &file, "never-there"]).refuses(1).says("no such key");
+    // Neither is it listed.
+    let names = lines(&["list", &file, "configmaps", "-n", "ns", "-o", "name"]);
+    assert_eq!(names.len(), 28);
+    assert!(!names.contains(&"configmaps/k7".to_owned()));
+    let before = lines(&["list", &file, "configmaps", "-n", "ns", "-o", "name", "--rev", "124"]);
+    assert_eq!(before.len(), 40);
+    assert!(before.contains(&"configmaps/k7".to_owned()));
+}
+
+#[test]
+fn a_re_created_key_shows_its_new_life() {
+    let file = fixture("k8s-1.35-etcd-3.6");
+    let key = "/registry/secrets/shop/db-pass";
+    let life = |more: &[&str]| ask(&[&["value", &file, key, "-o", "json"], more].concat()).exits(0).json();
+    let (new, old) = (life(&[]), life(&["--rev", "205"]));
+    assert_eq!((&new["createRevision"], &new["version"]), (&Value::from(296), &Value::from(1)));
+    assert_eq!((&old["createRevision"], &old["version"]), (&Value::from(205), &Value::from(1)));
+    assert_ne!(new["value"], old["value"]);
+    ask(&["value", &file, key, "--rev", "295"]).refuses(1).says("deleted");
+    ask(&["value", &file, key, "--rev", "204"]).refuses(1).says("no such key");
+}
+
+#[test]
+fn revisions_outside_the_window_exit_1_and_name_it() {
+    let file = fixture("etcd-3.6");
+    for args in [&["keys"][..], &["value"], &["list"], &["hashkv"]] {
+        let rest: &[&str] = if args == ["value"] { &["binval"] } else { &[] };
+        for (rev, words) in
+            [("59", "compacted"), ("1", "compacted"), ("158", "future"), ("9223372036854775807", "future")]
+        {
+            for flag in ["--rev", "--revision"] {
+                let answer = ask(&[args, &[&file], rest, &[flag, rev]].concat()).refuses(1);
+                answer.says(words).says("60 to 157");
+            }
+        }
+        // hashkv leaves the compact revision itself out, as the server does.
+        let oldest = if args == ["value"] { "157" } else { "60" };
+        ask(&[args, &[&file], rest, &["--rev", oldest]].concat()).exits(0);
+        ask(&[args, &[&file], rest, &["--rev", "157"]].concat()).exits(0);
+    }
+}
+
+#[test]
+fn a_binary_value_comes_byte_for_byte() {
+    for name in ["etcd-3.4", "etcd-3.5", "etcd-3.6"] {
+        let file = fixture(name);
+        assert_eq!(ask(&["value", &file, "binval"]).exits(0).out, b"bin\0\x01\xff");
+        assert_eq!(ask(&["value", &file, "binval", "--hex"]).exits(0).text(), "62696e0001ff\n");
+        assert_eq!(ask(&["value", &file, "binval", "-o", "json"]).exits(0).json()["value"], "YmluAAH/");
+    }
+}
+
+#[test]
+fn keys_come_by_prefix_in_order_in_every_form() {
+    let file = fixture("etcd-3.6");
+    let all = lines(&["keys", &file]);
+    assert_eq!(all.len(), 62);
+    assert!(all.is_sorted());
+    let leased = ["/leased/a", "/leased/b", "/leased/c"];
+    assert_eq!(lines(&["keys", &file, "/leased/"]), leased);
+    assert_eq!(lines(&["keys", &file, "/leased/b"]), ["/leased/b"]);
+    assert_eq!(lines(&["keys", &file, "/nothing"]), Vec::<String>::new());
+    let hex = lines(&["keys", &file, "/leased", "--hex"]);
+    assert_eq!(hex[0], "2f6c65617365642f61");
+    let raw = ask(&["keys", &file, "/leased", "-o", "raw0"]).exits(0);
+    assert_eq!(raw.out, b"/leased/a\0/leased/b\0/leased/c\0");
+    let json = ask(&["keys", &file, "/leased", "-o", "json"]).exits(0).json();
+    let names: Vec<_> =
+        json["keys"].as_array().expect("a list").iter().map(|key| key["key"].clone()).collect();
+    assert_eq!(names, leased);
+}
+
+// What a snapshot may hold to deceive whoever reads the answer.
+
+const NASTY: [&str; 7] = [
+    "/registry/pods/ns/a\u{1b}[31mred",
+    "/registry/pods/ns/b\nfake line",
+    "/registry/pods/ns/c\u{202e}txt.exe",
+    "/registry/pods/n\u{9b}s/d",
+    "/registry/pods/ns/e\u{7f}\u{8}",
+    "/registry/pods/ns/f\r\t\u{2028}\u{feff}",
+    "/registry/secrets/g\u{1b}]0;title\u{7}/h",
+];
+
+#[track_caller]
+fn harmless(answer: &Answer) {
+    for (stream, text) in [("stdout", answer.text()), ("stderr", &answer.err)] {
+        let bad = |c: char| {
+            c.is_control() && c != '\n'
+                || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
+        };
+        let found: Vec<char> = text.chars().filter(|c| bad(*c)).collect();
+        assert!(found.is_empty(), "{stream} of {}: {found:?}\n{text:?}", answer.asked);
+        assert!(!text.lines().any(|line| line.starts_with("fake line")), "{stream} of {}", answer.asked);
+    }
+}
+
+#[test]
+fn names_in_a_snapshot_never_reach_the_terminal_raw() {
+    let place = place();
+    let file = text(&{
+        let file = place.path().join("nasty.db");
+        let mut puts: Vec<(&[u8], &[u8])> =
+            NASTY.iter().map(|key| (key.as_bytes(), b"?".as_slice())).collect();
+        puts.push((b"/registry/pods/ns/\xff\xfe", b"?"));
+        make_snapshot(&file, &puts);
+        file
+    });
+    for form in ["name", "table", "json", "jsonl"] {
+        let keys = ask(&["keys", &file, "-o", form]).exits(0);
+        harmless(&keys);
+        assert!(keys.text().contains("ns/a\\x1b[31mred") || keys.text().contains("ns/a\\\\x1b[31mred"));
+        harmless(&ask(&["list", "-A", &file, "-o", form]).exits(0));
+    }
+    for args in
+        [&["list"][..], &["verify"], &["verify", "-o", "json"], &["status"], &["status", "-o", "json"]]
+    {
+        harmless(&ask(&[args, &[file.as_str()]].concat()));
+    }
+    for key in NASTY {
+        harmless(&ask(&["value", &file, key, "-o", "json"]).exits(0));
+        harmless(&ask(&["value", &file, &format!("{key}!")]).refuses(1));
+    }
+    assert_eq!(ask(&["value", &file, NASTY[0]]).exits(0).out, b"?");
+}
+
+#[test]
+fn names_of_members_never_reach_the_terminal_raw() {
+    let place = place();
+    let target = text(&place.path().join("etcd"));
+    let name = "n\u{1b}[31m\n\u{202e}x";
+    let url = "https://10.20.30.101:2380";
+    let restored = ask(&[
+        "restore",
+        &fixture("etcd-3.6"),
+        "--data-dir",
+        &target,
+        "--name",
+        name,
+        "--initial-cluster",
+        &format!("{name}={url}"),
+        "--initial-advertise-peer-urls",
+        url,
+    ])
+    .exits(0);
+    harmless(&restored);
+    let db = format!("{target}/member/snap/db");
+    for args in [
+        &["members"][..],
+        &["members", "-w", "table"],
+        &["members", "-w", "simple"],
+        &["status"],
+        &["verify"],
+    ] {
+        harmless(&ask(&[args, &[db.as_str()]].concat()).exits(0));
+    }
+    for command in ["members", "status"] {
+        let answer = ask(&[command, "-o", "json", &db]).exits(0);
+        assert_eq!(answer.json()["schemaVersion"], 1);
+    }
+}
+
+#[test]
+fn names_of_files_never_reach_the_terminal_raw() {
+    let place = place();
+    for name in ["a\u{1b}[31m\nfake line", "b\u{202e}x"]
+        .map(str::as_bytes)
+        .into_iter()
+        .chain([b"c\xff\x1b".as_slice()])
+    {
+        let missing = place.path().join(std::ffi::OsStr::from_bytes(name));
+        let empty = place.path().join(std::ffi::OsStr::from_bytes(&[name, b"empty"].concat()));
+        let whole = place.path().join(std::ffi::OsStr::from_bytes(&[name, b"whole"].concat()));
+        fs::write(&empty, "").expect("written");
+        fs::copy(fixture("etcd-3.6"), &whole).expect("copied");
+        for (command, args) in COMMANDS {
+            for file in [&missing, &empty, &whole] {
+                let target = place.path().join("etcd");
+                let mut run = program();
+                for arg in args {
+                    match *arg {
+                        "FILE" => run.arg(file),
+                        "TARGET" => run.arg(&target),
+                        arg => run.arg(arg),
+                    };
+                }
+                let answer = Answer::of(&mut run);
+                assert_eq!(answer.code == Some(0), file == &whole, "{command} {answer:?}");
+                if command != "value" || answer.code != Some(0) {
+                    harmless(&answer);
+                }
+                let _ = fs::remove_dir_all(&target);
+            }
+        }
+        for args in
+            [&["verify"][..], &["status"], &["hashkv"], &["members"], &["restore", "--data-dir", "TARGET"]]
+        {
+            let target = place.path().join("etcd");
+            let args = words(args, "", &text(&target));
+            let answer = Answer::of(program().args(args).args(["-o", "json"]).arg(&whole)).exits(0);
+            assert_eq!(answer.json()["schemaVersion"], 1, "{answer:?}");
+            harmless(&answer);
+            let _ = fs::remove_dir_all(&target);
+        }
+    }
+}
