@@ -225,7 +225,7 @@ impl From<RestoreError> for Failure {
                     failure.hint("restore to a new directory, or move what is there aside: nothing is ever overwritten")
                 }
                 TargetError::NotADirectory { .. } => failure.hint("name a directory that is empty or not there yet"),
-                TargetError::WalOverDatabase { .. } => {
+                TargetError::WalPlace { .. } => {
                     failure.hint("name a directory outside the data directory, or leave --wal-dir out")
                 }
                 TargetError::Io { error, .. } if error.kind() == io::ErrorKind::AlreadyExists => {
