@@ -52,10 +52,10 @@
 //!
 //! let db = snapshot.db()?;
 //! let leased = keys::keys(&db, vec![b"/leased/".to_vec()], None, &settings)?;
-//! for record in leased.by_key() {
+//! for record in leased.iter().filter_map(|key| key.record()) {
 //!     println!("{} at revision {}", record.kv.key.escape_ascii(), record.revision);
 //! }
-//! # assert_eq!(leased.by_key().count(), 3);
+//! # assert_eq!(leased.iter().count(), 3);
 //! # Ok(())
 //! # }
 //! ```

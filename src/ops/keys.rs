@@ -56,6 +56,11 @@ impl<'a> KeyListing<'a> {
         self.keyspace.is_empty()
     }
 
+    /// The keys in order, one after the other.
+    pub fn iter(&self) -> impl Iterator<Item = LiveKey<'a>> + use<'a> {
+        self.keyspace.iter().filter(is_visible)
+    }
+
     /// Hands the keys to `map`, in runs that follow each other in order, and what becomes of each run to `join`, in
     /// order. No client ever sees the empty key, so it is left out.
     pub fn by_key<T: Send>(
@@ -145,7 +150,9 @@ pub fn key<'a>(
 ) -> Result<KeyState<'a>, OpError> {
     let window = window(db, settings);
     let revision = window.resolve(revision)?;
-    if let Some(found) = among_newest(db, key, revision) {
+    // That a file is cut short is known at once and not passed over.
+    let whole = db.missing_bytes() == 0;
+    if let Some(found) = whole.then(|| among_newest(db, key, revision)).flatten() {
         return Ok(KeyState { newest: Some(found), revision, damage: Damage::default() });
     }
     let options = WalkOptions { only: Some(&[schema::KEY]), ..settings.walk() };

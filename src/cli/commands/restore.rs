@@ -281,9 +281,11 @@ impl Restore {
         writeln!(out, "  WAL           {}", shown(&restored.wal_dir))?;
         writeln!(
             out,
-            "  etcd          written for {}, starts on {}",
+            "  etcd          written for {}, starts on {}{}",
             summary.written_for,
-            lines(summary.starts_on).join(", ")
+            lines(summary.starts_on).join(", "),
+            // Later ones take the term that is written for a mark of 3.5's schema.
+            if summary.starts_on.oldest == EtcdLine::V3_4 { " (of 3.4: releases before 3.4.31)" } else { "" }
         )?;
         self.next_steps(out, restored)
     }
@@ -334,12 +336,7 @@ fn shown(path: &Path) -> String {
 }
 
 fn lines(starts_on: StartsOn) -> Vec<String> {
-    let name = |line: EtcdLine| match line {
-        // Later ones take the term that is written for a mark of 3.5's schema.
-        EtcdLine::V3_4 => "3.4 (before 3.4.31)".to_owned(),
-        line => line.to_string(),
-    };
-    EtcdLine::ALL.into_iter().filter(|line| *line >= starts_on.oldest).map(name).collect()
+    EtcdLine::ALL.into_iter().filter(|line| *line >= starts_on.oldest).map(|line| line.to_string()).collect()
 }
 
 /// A warning's stable name, and what it says.
