@@ -274,19 +274,20 @@ fn a_full_disk_leaves_nothing_and_the_next_try_works() {
 
 // Killed runs.
 
-/// A snapshot of some 200 MB, made once.
+/// A snapshot of some 200 MB, made once a run where the build keeps such things.
 fn big() -> &'static str {
-    static BIG: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
-    let (_, path) = BIG.get_or_init(|| {
-        let place = place();
-        let path = place.path().join("big.db");
+    static BIG: OnceLock<PathBuf> = OnceLock::new();
+    text(BIG.get_or_init(|| {
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let path = directory.join("big.db");
         let value = vec![b'v'; 2 << 20];
         let keys: Vec<String> = (0..96).map(|n| format!("/big/{n:03}")).collect();
         let puts: Vec<_> = keys.iter().map(|key| (key.as_bytes(), value.as_slice())).collect();
-        make_snapshot(&path, &puts);
-        (place, path)
-    });
-    text(path)
+        let unfinished = directory.join(format!("big.{}.db", std::process::id()));
+        make_snapshot(&unfinished, &puts);
+        fs::rename(&unfinished, &path).expect("renamed");
+        path
+    }))
 }
 
 fn start(target: &Path, more: &[&str]) -> Child {
