@@ -177,6 +177,36 @@ impl<'a> LeafElement<'a> {
     }
 }
 
+/// How many bytes the keys of a branch page may still have. Together they have no
+/// more than the page has behind its table, or comparing and copying them would
+/// cost far more than reading the page: 65,535 elements can share one long key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeyBudget {
+    claimed: u64,
+    limit: u64,
+    region: u64,
+}
+
+impl KeyBudget {
+    pub(crate) fn new(page: &Page<'_>) -> Self {
+        let region = page.bytes.len();
+        Self { claimed: 0, limit: region.saturating_sub(page.table_end()) as u64, region: region as u64 }
+    }
+
+    /// Takes in the next key.
+    ///
+    /// # Errors
+    /// [`FaultKind::ElementsTooLarge`] for this key and all that follow, once
+    /// there is no room left for it.
+    pub(crate) fn spend(&mut self, key: &[u8]) -> Result<(), FaultKind> {
+        self.claimed = self.claimed.saturating_add(key.len() as u64);
+        if self.claimed > self.limit {
+            return Err(FaultKind::ElementsTooLarge { claimed: self.claimed, region: self.region });
+        }
+        Ok(())
+    }
+}
+
 impl<'a> Page<'a> {
     /// Pages of the run, the first included.
     pub(crate) fn pages(&self) -> u64 {
@@ -210,16 +240,19 @@ impl<'a> Page<'a> {
     }
 
     /// The children of a branch page, in order; each stands for itself.
+    ///
+    /// Reading costs no more than the page is long: see [`KeyBudget`].
     pub(crate) fn branch_elements(
         &self,
-    ) -> Result<
-        impl DoubleEndedIterator<Item = Result<BranchElement<'a>, (u32, FaultKind)>> + use<'a>,
-        FaultKind,
-    > {
+    ) -> Result<impl Iterator<Item = Result<BranchElement<'a>, (u32, FaultKind)>> + use<'a>, FaultKind> {
         self.check_table()?;
         let page = *self;
-        Ok((0..u32::from(self.count))
-            .map(move |index| page.branch_element(index).map_err(|kind| (index, kind))))
+        let mut budget = KeyBudget::new(self);
+        Ok((0..u32::from(self.count)).map(move |index| {
+            page.branch_element(index)
+                .and_then(|element| budget.spend(element.key).map(|()| element))
+                .map_err(|kind| (index, kind))
+        }))
     }
 
     /// The child of a branch page at `index`.

@@ -10,7 +10,7 @@
 use super::bucket::BucketRoot;
 use super::fault::{Excerpt, FaultKind, KeyRange};
 use super::image::Image;
-use super::page::{BranchElement, Page, PageFlags};
+use super::page::{BranchElement, KeyBudget, Page, PageFlags};
 use super::page_set::PageSet;
 use super::{FileOffset, PageId};
 
@@ -166,6 +166,7 @@ struct Frame<'a> {
     bounds: Bounds<'a>,
     next: u32,
     previous: Option<&'a [u8]>,
+    keys: KeyBudget,
 }
 
 /// Lists every leaf of the bucket at `root`, reading the header of every page,
@@ -205,7 +206,8 @@ pub(crate) fn careful<'a>(
                     Ok(_) if page.count == 0 => lose(FaultKind::EmptyBranch),
                     Ok(_) => {
                         count.add(&page);
-                        stack.push(Frame { page, bounds, next: 0, previous: None });
+                        let keys = KeyBudget::new(&page);
+                        stack.push(Frame { page, bounds, next: 0, previous: None, keys });
                     }
                 },
             }
@@ -221,7 +223,13 @@ pub(crate) fn careful<'a>(
         let next_key =
             frame.page.branch_element(frame.next).ok().filter(|_| frame.next < u32::from(frame.page.count));
         let upper = next_key.map(|next| next.key).or(frame.bounds.upper);
-        match frame.page.branch_element(index) {
+        let element = frame.page.branch_element(index);
+        match element.and_then(|element| frame.keys.spend(element.key).map(|()| element)) {
+            Err(kind @ FaultKind::ElementsTooLarge { .. }) => {
+                // So it is for all that follow.
+                at(kind, Some(Bounds { lower: frame.previous, upper: frame.bounds.upper }));
+                frame.next = u32::from(frame.page.count);
+            }
             Err(kind) => at(kind, Some(Bounds { lower: frame.previous, upper })),
             Ok(element) => {
                 let key = element.key;
