@@ -15,6 +15,23 @@ struct State<P, F> {
     ready: BTreeMap<usize, P>,
     /// Taken by the worker that is joining.
     join: Option<F>,
+    /// A worker panicked: its part will never come.
+    abandoned: bool,
+}
+
+/// Wakes the others if its worker panics: they would wait for it for ever.
+struct Watch<'w, P, F> {
+    state: &'w Mutex<State<P, F>>,
+    advanced: &'w Condvar,
+}
+
+impl<P, F> Drop for Watch<'_, P, F> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.state.lock().unwrap_or_else(PoisonError::into_inner).abandoned = true;
+            self.advanced.notify_all();
+        }
+    }
 }
 
 /// Runs `map` over `jobs` on `threads` threads and hands the results to `join`,
@@ -34,12 +51,19 @@ where
         return;
     }
     let window = threads.saturating_mul(4);
-    let state = Mutex::new(State { next_job: 0, next_join: 0, ready: BTreeMap::new(), join: Some(join) });
+    let state = Mutex::new(State {
+        next_job: 0,
+        next_join: 0,
+        ready: BTreeMap::new(),
+        join: Some(join),
+        abandoned: false,
+    });
     let advanced = Condvar::new();
     let worker = || {
+        let _watch = Watch { state: &state, advanced: &advanced };
         let mut held = state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if held.next_job >= jobs.len() {
+            if held.abandoned || held.next_job >= jobs.len() {
                 return;
             }
             if held.next_job >= held.next_join.saturating_add(window) {
@@ -96,6 +120,16 @@ mod tests {
             );
             assert_eq!(seen, jobs);
         }
+    }
+
+    #[test]
+    fn a_panic_ends_the_work_and_does_not_hang_it() {
+        let jobs: Vec<usize> = (0..500).collect();
+        let work = || {
+            let threads = NonZeroUsize::new(3).expect("threads");
+            ordered(&jobs, threads, |job| assert_ne!(*job, 20, "on purpose"), |()| ());
+        };
+        assert!(std::panic::catch_unwind(work).is_err());
     }
 
     #[test]
