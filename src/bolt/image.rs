@@ -14,19 +14,24 @@ pub struct Image<'a> {
     appendix_start: u64,
     page_size: PageSize,
     high_water_mark: PageId,
+    /// Runs of pages, by first page and length, that were in use before the
+    /// appendix took their place. Whatever else claims them was damaged then.
+    retired: &'a [(PageId, u64)],
 }
 
 impl<'a> Image<'a> {
     pub(crate) fn new(base: &'a [u8], page_size: PageSize, high_water_mark: PageId) -> Self {
-        Self { base, appendix: &[], appendix_start: u64::MAX, page_size, high_water_mark }
+        Self { base, appendix: &[], appendix_start: u64::MAX, page_size, high_water_mark, retired: &[] }
     }
 
-    /// `base`, cut at `start`, with `appendix` behind it.
+    /// `base`, cut at `start`, with `appendix` behind it, which takes the place of
+    /// the `retired` pages.
     pub(crate) fn with_appendix(
         self,
         start: FileOffset,
         appendix: &'a [u8],
         high_water_mark: PageId,
+        retired: &'a [(PageId, u64)],
     ) -> Self {
         let end = usize::try_from(start.0).unwrap_or(usize::MAX);
         Self {
@@ -35,7 +40,13 @@ impl<'a> Image<'a> {
             appendix_start: start.0,
             page_size: self.page_size,
             high_water_mark,
+            retired,
         }
+    }
+
+    /// Runs of pages that are no longer in use and that nothing else may claim.
+    pub(crate) fn retired(&self) -> &'a [(PageId, u64)] {
+        self.retired
     }
 
     /// Bytes per page.

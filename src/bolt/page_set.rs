@@ -47,6 +47,11 @@ impl PageSet {
         self.word(id.0).is_some_and(|(word, bit)| word.load(Ordering::Relaxed) & bit != 0)
     }
 
+    /// The pages in the set, in ascending order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = PageId> {
+        (0..self.limit).map(PageId).filter(|id| self.contains(*id))
+    }
+
     /// How many pages are in the set.
     pub(crate) fn len(&self) -> u64 {
         self.words.iter().map(|word| u64::from(word.load(Ordering::Relaxed).count_ones())).sum()

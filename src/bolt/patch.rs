@@ -16,10 +16,10 @@ use std::collections::BTreeMap;
 use super::bucket::{BUCKET_HEADER_SIZE, Bucket, BucketRoot};
 use super::db::Db;
 use super::encode::{BranchEntry, LeafEntry, TooLarge, branch_page, leaf_page, leaf_size};
-use super::fault::Fault;
+use super::fault::{Fault, FaultKind, FaultLog, Place};
 use super::meta::Meta;
 use super::page::{Page, PageFlags};
-use super::walk::small_bucket;
+use super::walk::{pages_of, small_bucket};
 use super::{FileOffset, PageId, TxId};
 
 /// Why a database cannot be patched. Only damaged or absurd files get here.
@@ -63,6 +63,8 @@ pub struct Patched<'a> {
     base: Db<'a>,
     appendix: Vec<u8>,
     meta: Meta,
+    /// Pages of the base that were in use and no longer are.
+    retired: Vec<(PageId, u64)>,
 }
 
 impl<'a> Patch<'a> {
@@ -77,11 +79,7 @@ impl<'a> Patch<'a> {
     /// # Errors
     /// [`PatchError::Damaged`] if the bucket cannot be read whole.
     pub fn entries(&self, name: &[u8]) -> Result<Entries, PatchError> {
-        let (elements, faults) = small_bucket(&self.db, name);
-        if let Some(fault) = faults.sorted().first() {
-            return Err(PatchError::Damaged(Box::new((*fault).clone())));
-        }
-        Ok(elements.iter().map(|element| (element.key().to_vec(), element.value().to_vec())).collect())
+        whole_bucket(&self.db, name)
     }
 
     /// Gives a bucket, there already or not, these entries and no others.
@@ -104,11 +102,15 @@ impl<'a> Patch<'a> {
         if db.missing_bytes() > 0 {
             return Err(PatchError::Truncated(db.missing_bytes()));
         }
-        let mut writer = Writer { db, appendix: Vec::new() };
+        // What is replaced goes out of sight, so this is the last chance to see
+        // that it is damaged.
+        let names: Vec<&[u8]> = replaced.keys().map(Vec::as_slice).collect();
+        let (retired, faults) = pages_of(&db, &names);
+        sound(&faults)?;
+        let retired = retired.into_iter().map(|id| (id, 1)).collect();
+        let mut writer = Writer { db, appendix: Vec::new(), retired };
         let (elements, faults) = super::walk::top_level_elements(&db);
-        if let Some(fault) = faults.sorted().first() {
-            return Err(PatchError::Damaged(Box::new((*fault).clone())));
-        }
+        sound(&faults)?;
         let mut root: BTreeMap<Vec<u8>, (Vec<u8>, bool)> = elements
             .iter()
             .map(|element| (element.key().to_vec(), (element.value().to_vec(), element.is_bucket)))
@@ -144,13 +146,43 @@ impl<'a> Patch<'a> {
             txid: next_odd(db.meta.txid).ok_or(PatchError::TooLarge)?,
             ..db.meta
         };
-        Ok(Patched { base: db, appendix: writer.appendix, meta })
+        Ok(Patched { base: db, appendix: writer.appendix, meta, retired: writer.retired })
     }
+}
+
+/// The first of `faults`, if there is any.
+fn sound(faults: &FaultLog) -> Result<(), PatchError> {
+    match faults.sorted().first() {
+        Some(fault) => Err(PatchError::Damaged(Box::new((*fault).clone()))),
+        None => Ok(()),
+    }
+}
+
+/// All entries of a bucket of plain entries; none if there is no such bucket.
+fn whole_bucket(db: &Db<'_>, name: &[u8]) -> Result<Entries, PatchError> {
+    let (elements, faults) = small_bucket(db, name);
+    sound(&faults)?;
+    let mut entries = Entries::new();
+    for element in elements {
+        if element.is_bucket {
+            let offset = element.offset;
+            let place = Place {
+                page: Some(db.image.page_of(offset)),
+                element: Some(element.index),
+                offset: Some(offset),
+            };
+            let (bucket, kind) = (Some(name.into()), FaultKind::NestedInInline);
+            return Err(PatchError::Damaged(Box::new(Fault { place, bucket, kind, lost: None })));
+        }
+        entries.insert(element.key().to_vec(), element.value().to_vec());
+    }
+    Ok(entries)
 }
 
 struct Writer<'a> {
     db: Db<'a>,
     appendix: Vec<u8>,
+    retired: Vec<(PageId, u64)>,
 }
 
 impl<'a> Writer<'a> {
@@ -193,11 +225,7 @@ impl<'a> Writer<'a> {
         let root = match bucket.root {
             BucketRoot::Tree(root) => root,
             BucketRoot::Inline { .. } => {
-                let (elements, _) = small_bucket(&self.db, bucket.name);
-                let mut entries: Entries = elements
-                    .iter()
-                    .map(|element| (element.key().to_vec(), element.value().to_vec()))
-                    .collect();
+                let mut entries = whole_bucket(&self.db, bucket.name)?;
                 if entries.last_key_value().is_some_and(|(last, _)| last.as_slice() >= key) {
                     return Err(PatchError::Order);
                 }
@@ -216,8 +244,18 @@ impl<'a> Writer<'a> {
             let child = page.branch_element(last).map_err(|kind| damaged(&page, kind))?.child;
             page = self.page(child)?;
         }
+        if page.flags != PageFlags::LEAF {
+            return Err(damaged(&page, FaultKind::PageType { flags: page.flags }));
+        }
         let mut elements = Vec::new();
-        page.leaf_elements(&mut elements, |_, _| {});
+        let mut fault = None;
+        page.leaf_elements(&mut elements, |_, kind| {
+            fault.get_or_insert(kind);
+        });
+        // Elements that cannot be read must not make the leaf look empty.
+        if let Some(kind) = fault {
+            return Err(damaged(&page, kind));
+        }
         let first_key = elements.first().map(|element| element.key().to_vec());
         if elements.last().is_some_and(|last| last.key() >= key) {
             return Err(PatchError::Order);
@@ -228,7 +266,10 @@ impl<'a> Writer<'a> {
         self.push(bytes);
         let new_root = match (path.is_empty(), first_key) {
             // An empty root leaf gives way to the new one.
-            (true, None) => leaf,
+            (true, None) => {
+                self.retired.push((page.id, page.pages()));
+                leaf
+            }
             // A single leaf gets a branch above it and the new leaf.
             (true, Some(first)) => {
                 let children =
@@ -245,6 +286,7 @@ impl<'a> Writer<'a> {
     fn path_to(&mut self, path: &[Page<'a>], key: &[u8], leaf: PageId) -> Result<PageId, PatchError> {
         let mut below = None;
         for page in path.iter().rev() {
+            self.retired.push((page.id, page.pages()));
             let elements = page.branch_elements().map_err(|kind| damaged(page, kind))?;
             let mut children = Vec::with_capacity(usize::from(page.count).saturating_add(1));
             for element in elements {
@@ -269,7 +311,7 @@ impl<'a> Writer<'a> {
 
     fn page(&self, id: PageId) -> Result<Page<'a>, PatchError> {
         self.db.image.page(id).map_err(|kind| {
-            let place = super::Place::page(id);
+            let place = Place::page(id);
             PatchError::Damaged(Box::new(Fault { place, bucket: None, kind, lost: None }))
         })
     }
@@ -280,8 +322,8 @@ fn next_odd(txid: TxId) -> Option<TxId> {
     txid.0.checked_add(1).map(|next| next | 1).map(TxId)
 }
 
-fn damaged(page: &Page<'_>, kind: super::FaultKind) -> PatchError {
-    let place = super::Place::page(page.id);
+fn damaged(page: &Page<'_>, kind: FaultKind) -> PatchError {
+    let place = Place::page(page.id);
     PatchError::Damaged(Box::new(Fault { place, bucket: None, kind, lost: None }))
 }
 
@@ -296,7 +338,8 @@ impl Patched<'_> {
     /// The database as it will be.
     pub fn db(&self) -> Db<'_> {
         let start = FileOffset(self.base.meta.image_size());
-        let image = self.base.image.with_appendix(start, &self.appendix, self.meta.high_water_mark);
+        let image =
+            self.base.image.with_appendix(start, &self.appendix, self.meta.high_water_mark, &self.retired);
         Db::of_image(image, self.meta)
     }
 

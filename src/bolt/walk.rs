@@ -87,7 +87,7 @@ pub fn walk<'a, F: Fold<'a>>(db: &Db<'a>, fold: &F, options: &WalkOptions<'_>) -
             }
             attempt(db, fold, options, false)
         })
-        .unwrap_or_else(|Irregular| (fold.total(), WalkReport::default()))
+        .map_or_else(|Irregular| (fold.total(), WalkReport::default()), |(total, report, _)| (total, report))
 }
 
 /// Collects the elements of a bucket.
@@ -143,6 +143,16 @@ pub fn last_element<'a>(db: &Db<'a>, name: &[u8]) -> Option<LeafElement<'a>> {
         page = db.image.page(page.branch_element(last).ok()?.child).ok()?;
     }
     None
+}
+
+/// The pages of the root, of the stored freelist and of the given top-level
+/// buckets, each by itself, and what is wrong with them.
+pub(crate) fn pages_of(db: &Db<'_>, buckets: &[&[u8]]) -> (Vec<PageId>, FaultLog) {
+    let options = WalkOptions { threads: NonZeroUsize::MIN, only: Some(buckets), progress: None };
+    match attempt(db, &(), &options, false) {
+        Ok(((), report, claimed)) => (claimed.iter().skip(2).collect(), report.faults),
+        Err(Irregular) => (Vec::new(), FaultLog::default()),
+    }
 }
 
 /// The names of the top-level buckets, and what is wrong on the way to them.
@@ -207,11 +217,12 @@ fn attempt<'a, F: Fold<'a>>(
     fold: &F,
     options: &WalkOptions<'_>,
     quick: bool,
-) -> Result<(F::Total, WalkReport), Irregular> {
+) -> Result<(F::Total, WalkReport, PageSet), Irregular> {
     let image = db.image;
     let claimed = PageSet::new(image.page_limit());
     let mut report = WalkReport::default();
     let _ = claimed.insert_run(PageId(0), 2);
+    let retired = claim_retired(db, &claimed, &mut report);
     let freelist = claim_freelist(db, &claimed, &mut report);
     let walker = Walker {
         image,
@@ -229,15 +240,29 @@ fn attempt<'a, F: Fold<'a>>(
     }
     report.pages.branch = branches.pages;
     report.pages.overflow = report.pages.overflow.saturating_add(branches.overflow);
-    report.pages.in_use = claimed.len();
+    report.pages.in_use = claimed.len().saturating_sub(retired);
     report.pages.free = db.meta.high_water_mark.0.saturating_sub(report.pages.in_use);
     if let (Some(freelist), None) = (freelist, options.only) {
         check_freelist(db, &claimed, &freelist, &mut report.faults);
     }
-    Ok((total, report))
+    Ok((total, report, claimed))
 }
 
-/// Claims the stored freelist's pages, before any tree can.
+/// Claims the pages that a patched database no longer uses, so that what shared
+/// a page with them before is still found. Returns how many they are.
+fn claim_retired(db: &Db<'_>, claimed: &PageSet, report: &mut WalkReport) -> u64 {
+    let before = claimed.len();
+    for (first, pages) in db.image.retired() {
+        if let Err(shared) = claimed.insert_run(*first, *pages) {
+            let kind = FaultKind::MultipleReferences { shared };
+            report.faults.push(Fault { place: Place::page(*first), bucket: None, kind, lost: None });
+        }
+    }
+    claimed.len().saturating_sub(before)
+}
+
+/// Claims the stored freelist's pages, before any tree can, and checks that the
+/// list fits into them.
 fn claim_freelist<'a>(db: &Db<'a>, claimed: &PageSet, report: &mut WalkReport) -> Option<Page<'a>> {
     let id = db.meta.freelist?;
     let found = db.image.page(id).and_then(|page| match page.flags {
@@ -248,6 +273,9 @@ fn claim_freelist<'a>(db: &Db<'a>, claimed: &PageSet, report: &mut WalkReport) -
         Ok(page) => {
             let _ = claimed.insert_run(id, page.pages());
             report.pages.freelist = page.pages();
+            if let Err(kind) = free_pages(&page) {
+                report.faults.push(Fault { place: Place::page(id), bucket: None, kind, lost: None });
+            }
             Some(page)
         }
         Err(kind) => {
@@ -264,10 +292,8 @@ fn check_freelist(db: &Db<'_>, claimed: &PageSet, page: &Page<'_>, faults: &mut 
         let place = Place { page: Some(page), element, offset: None };
         faults.push(Fault { place, bucket: None, kind, lost: None });
     };
-    let ids = match free_pages(page) {
-        Ok(ids) => ids,
-        Err(kind) => return push(page.id, None, kind),
-    };
+    // A list that does not fit was told of when it was claimed.
+    let Ok(ids) = free_pages(page) else { return };
     let free = PageSet::new(db.image.page_limit());
     let mut previous = 0;
     for (index, id) in ids.enumerate() {
