@@ -146,7 +146,10 @@ pub(crate) fn check_patched(
 ) -> Report {
     let trailer = trailer(db, source.bytes());
     let (verdict, mut draft) = digest::alongside(source, &trailer, settings, |threads| {
-        check_content(patched, threads, settings, options)
+        // A restore that moves the revision ahead marks everything before as
+        // compacted. What is missing was still missing before.
+        let compact = State::read(db).compact_revision().unwrap_or(0);
+        check_content(patched, compact, threads, settings, options)
     });
     file::digest(db, &trailer, verdict, &mut draft.findings);
     draft.finish(db, &trailer, verdict, source.bytes().len() as u64)
@@ -159,10 +162,15 @@ struct Draft {
     facts: Option<Facts>,
 }
 
-fn check_content(db: &Db<'_>, threads: NonZeroUsize, settings: &Settings<'_>, options: &Options) -> Draft {
+fn check_content(
+    db: &Db<'_>,
+    compact: i64,
+    threads: NonZeroUsize,
+    settings: &Settings<'_>,
+    options: &Options,
+) -> Draft {
     let mut findings = Findings::default();
     let state = State::read(db);
-    let compact = state.compact_revision().unwrap_or(0);
     let records = (
         RevisionOrder { compact },
         KeyspaceFold::new(db.image).watched_by(Lives { compact }),
