@@ -3,7 +3,7 @@
 
 use super::fault::FaultKind;
 use super::meta::PageSize;
-use super::page::{HEADER_SIZE, LeafElement, Page, RawHeader};
+use super::page::{HEADER_SIZE, LeafElement, Page, PageFlags, RawHeader};
 use super::{FileOffset, PageId};
 
 /// Pages by number. Cheap to copy; borrows everything.
@@ -122,6 +122,13 @@ impl<'a> Image<'a> {
             usize::try_from(pages.saturating_mul(self.page_size.bytes())).map_err(|_| beyond(pages))?;
         let bytes = bytes.get(..length).ok_or_else(|| beyond(pages))?;
         Ok(Page { id, flags: header.flags, count: header.count, overflow: header.overflow, bytes, offset })
+    }
+
+    /// Number and kind in the header of meta page `number`, which opening a file
+    /// does not look at.
+    pub fn meta_header(&self, number: u64) -> Option<(u64, PageFlags)> {
+        let header = RawHeader::read(self.bytes_at(self.offset_of(PageId(number)), HEADER_SIZE)?)?;
+        Some((header.id, header.flags))
     }
 
     /// The key and value of a leaf element that a walk has met, by the offset it

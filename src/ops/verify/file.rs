@@ -1,6 +1,6 @@
 //! The file as a whole: is it a database, is it all there, is it what was saved?
 
-use crate::bolt::{Db, OpenError, PageId, Place};
+use crate::bolt::{Db, MetaFault, OpenError, PageFlags, PageId, Place};
 use crate::etcd::snapshot::{DigestVerdict, Trailer};
 use crate::ops::finding::{Check, Finding, Findings, Grade};
 
@@ -66,10 +66,29 @@ fn length(db: &Db<'_>, trailer: &Trailer, findings: &mut Findings) {
 fn metas(db: &Db<'_>, findings: &mut Findings) {
     for (number, meta) in (0..).zip(&db.metas) {
         if let Err(fault) = meta {
+            // With a right checksum etcd takes it for good, and comes to grief.
+            let (grade, code) = match fault {
+                MetaFault::PageSize { .. } | MetaFault::OutOfRange { .. } => {
+                    (Grade::Suspicious, "meta-impossible")
+                }
+                _ => (Grade::Note, "meta-unusable"),
+            };
             findings.push(
-                Finding::new(Grade::Note, Check::Metas, "meta-unusable")
+                Finding::new(grade, Check::Metas, code)
                     .at(Place::page(PageId(number)))
                     .because("a meta that holds", fault.to_string()),
+            );
+        }
+        if let Some(found) = db.image.meta_header(number).filter(|found| *found != (number, PageFlags::META))
+        {
+            let (id, flags) = found;
+            findings.push(
+                Finding::new(Grade::Suspicious, Check::Metas, "meta-header")
+                    .at(Place::page(PageId(number)))
+                    .because(
+                        format!("a meta page with number {number}"),
+                        format!("{flags} with number {id}"),
+                    ),
             );
         }
     }
