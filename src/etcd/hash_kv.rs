@@ -117,10 +117,15 @@ pub fn hash_kv(
         faults = HashKvFaults { tree: report.faults, records };
         alive.sorted_offsets()
     });
-    let (hash, report) = walk(db, &Checksum { keep: keep.as_deref(), revision, compact }, &options);
-    if keep.is_none() {
-        faults.tree = report.faults;
-    }
+    let checksum = Checksum { keep: keep.as_deref(), revision, compact };
+    let hash = if keep.is_some() {
+        walk(db, &checksum, &options).0
+    } else {
+        // A record that is none has no part in the hash; that must be said.
+        let ((hash, ((), records)), report) = walk(db, &(checksum, Records(())), &options);
+        faults = HashKvFaults { tree: report.faults, records };
+        hash
+    };
     (HashKv { hash: hash.value(), revision, compact_revision: compact }, faults)
 }
 

@@ -184,6 +184,21 @@ macro_rules! record_fold_of_tuple {
 record_fold_of_tuple!(A 0, B 1);
 record_fold_of_tuple!(A 0, B 1, C 2);
 
+/// Asks only whether the records can be read.
+impl<'a> RecordFold<'a> for () {
+    type Part = ();
+    type Total = ();
+
+    fn total(&self) {}
+
+    fn part(&self) {}
+
+    #[inline]
+    fn record(&self, (): &mut (), _: &Record<'a>) {}
+
+    fn join(&self, (): &mut (), (): ()) {}
+}
+
 /// Asks a question only if there is one.
 impl<'a, R: RecordFold<'a>> RecordFold<'a> for Option<R> {
     type Part = Option<R::Part>;
