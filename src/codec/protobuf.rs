@@ -35,6 +35,9 @@ pub enum WireFaultKind {
     /// A known field written with another wire type than its schema says.
     #[error("field {0} has the wrong wire type")]
     FieldType(u32),
+    /// A field of which there can be only one, a second time.
+    #[error("field {0} is there twice")]
+    Repeated(u32),
 }
 
 /// A field's payload as it is on the wire.
@@ -64,6 +67,11 @@ pub struct Field<'a> {
 impl<'a> Field<'a> {
     fn wrong_type(&self) -> WireFault {
         WireFault { offset: self.offset, kind: WireFaultKind::FieldType(self.number) }
+    }
+
+    /// The fault of a field that may not be there again.
+    pub fn repeated(&self) -> WireFault {
+        WireFault { offset: self.offset, kind: WireFaultKind::Repeated(self.number) }
     }
 
     /// The payload as length-delimited bytes.

@@ -36,13 +36,17 @@ impl<'a> KeyValue<'a> {
     /// Reads the value of a record.
     ///
     /// # Errors
-    /// Bytes that are no protobuf message, or a known field of another type.
+    /// Bytes that are no protobuf message, a known field of another type, or a
+    /// second key: no etcd writes one, and which of the two counts would depend
+    /// on who reads it.
     #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, WireFault> {
         let mut parsed = Self::default();
+        let mut keyed = false;
         for field in Fields::new(bytes) {
             let field = field?;
             match field.number {
+                1 if std::mem::replace(&mut keyed, true) => return Err(field.repeated()),
                 1 => parsed.key = field.bytes()?,
                 2 => parsed.create_revision = field.int64()?,
                 3 => parsed.mod_revision = field.int64()?,
@@ -57,7 +61,7 @@ impl<'a> KeyValue<'a> {
 
     /// Only the key. The first field in all that etcd writes, which is tried
     /// first; the answer is the same as [`parse`](Self::parse) gives for every
-    /// message that has the key once.
+    /// message that it accepts.
     #[inline]
     pub fn key_of(bytes: &'a [u8]) -> Option<&'a [u8]> {
         if let Some(Ok(first)) = Fields::new(bytes).next()
