@@ -1,6 +1,6 @@
 //! Everything in the small buckets: versions, positions, members, alarms, users.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bolt::{Db, Excerpt, FaultLog, FileOffset, LeafElement, small_bucket};
 use crate::codec::fixed::u64_be;
@@ -51,8 +51,11 @@ pub struct State {
     pub users: Vec<User>,
     /// `authRoles`.
     pub roles: Vec<Role>,
-    /// Entries that are not what their bucket holds.
+    /// Entries that are not what their bucket holds: the first
+    /// [`KEPT`](Self::KEPT) of them.
     pub faults: Vec<EntryFault>,
+    /// How many such entries there are.
+    pub fault_count: u64,
     /// Damage on the way to these buckets.
     pub tree_faults: FaultLog,
     /// Entries read, over all these buckets.
@@ -147,6 +150,9 @@ pub enum LineEvidence {
 }
 
 impl State {
+    /// How many faults are kept in full.
+    pub const KEPT: usize = 1000;
+
     /// Reads the small buckets of `db`.
     pub fn read(db: &Db<'_>) -> Self {
         let mut state = Self::default();
@@ -215,6 +221,10 @@ impl State {
     }
 
     fn fault(&mut self, bucket: &'static str, element: &LeafElement<'_>, kind: EntryFaultKind) {
+        self.fault_count = self.fault_count.saturating_add(1);
+        if self.faults.len() >= Self::KEPT {
+            return;
+        }
         let (key, offset) = (Excerpt::of(element.key()), element.offset);
         self.faults.push(EntryFault { bucket, key, offset, kind });
     }
@@ -295,9 +305,8 @@ impl State {
     pub fn is_conf_state_stale(&self) -> bool {
         let Some(conf_state) = &self.conf_state else { return false };
         let mut ids = conf_state.voters.iter().chain(&conf_state.learners).peekable();
-        !self.members.is_empty()
-            && ids.peek().is_some()
-            && ids.all(|id| self.members.iter().all(|member| member.id != *id))
+        let members: BTreeSet<_> = self.members.iter().map(|member| member.id).collect();
+        !members.is_empty() && ids.peek().is_some() && ids.all(|id| !members.contains(id))
     }
 
     /// The line of etcd that wrote the file, and how that is known.

@@ -1,5 +1,7 @@
 //! Who was in the cluster.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::etcd::membership::{ClusterId, Member, MemberId};
 use crate::etcd::peer_url::PeerUrl;
 use crate::etcd::snapshot::Snapshot;
@@ -79,17 +81,13 @@ pub fn members(snapshot: &Snapshot, settings: &Settings<'_>) -> Result<MembersRe
 pub(crate) fn report(state: &State, damage: Damage) -> MembersReport {
     let stale = state.is_conf_state_stale();
     let conf_state = state.conf_state.clone().unwrap_or_default();
-    let raft_role = |id: &MemberId| {
-        if stale {
-            None
-        } else if conf_state.voters.contains(id) {
-            Some(Role::Voter)
-        } else if conf_state.learners.contains(id) {
-            Some(Role::Learner)
-        } else {
-            None
-        }
-    };
+    let roles = |ids: &[MemberId], role| ids.iter().map(|id| (*id, role)).collect::<Vec<_>>();
+    // A voter is a voter even if it is named among the learners as well.
+    let roles: BTreeMap<MemberId, Role> = roles(&conf_state.learners, Role::Learner)
+        .into_iter()
+        .chain(roles(&conf_state.voters, Role::Voter))
+        .collect();
+    let raft_role = |id: &MemberId| roles.get(id).copied().filter(|_| !stale);
     let members: Vec<_> = state
         .members
         .iter()
@@ -99,7 +97,8 @@ pub(crate) fn report(state: &State, damage: Damage) -> MembersReport {
             raft_role: raft_role(&member.id),
         })
         .collect();
-    let known = |id: &MemberId| state.members.iter().any(|member| member.id == *id);
+    let members_of_bucket: BTreeSet<MemberId> = state.members.iter().map(|member| member.id).collect();
+    let known = |id: &MemberId| members_of_bucket.contains(id);
     let all = conf_state.voters.iter().chain(&conf_state.learners);
     let unknown_to_bucket = if stale { Vec::new() } else { all.filter(|id| !known(id)).copied().collect() };
     let mut findings = Findings::default();

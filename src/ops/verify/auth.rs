@@ -1,5 +1,7 @@
 //! Alarms that are on, and users and roles that do not fit together.
 
+use std::collections::BTreeSet;
+
 use crate::bolt::Excerpt;
 use crate::etcd::auth::AlarmKind;
 use crate::etcd::membership::MemberId;
@@ -36,10 +38,11 @@ pub(super) fn findings(state: &State, findings: &mut Findings) {
                 .because("a user root with role root, as authentication is on", "none"),
         );
     }
+    let roles: BTreeSet<&[u8]> = state.roles.iter().map(|role| role.name.as_slice()).collect();
     for user in &state.users {
         for role in &user.roles {
             // The role root needs no entry.
-            if !is_root(role) && !state.roles.iter().any(|known| known.name == *role) {
+            if !is_root(role) && !roles.contains(role.as_slice()) {
                 findings.push(
                     Finding::new(Grade::Note, Check::Auth, "role-missing")
                         .of_bucket("authUsers")

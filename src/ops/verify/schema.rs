@@ -25,13 +25,15 @@ pub(super) fn findings(db: &Db<'_>, state: &State, findings: &mut Findings) {
             );
         }
     }
-    for fault in &state.faults {
-        findings.push(
+    let unkept = state.fault_count.saturating_sub(state.faults.len() as u64);
+    for (index, fault) in state.faults.iter().enumerate() {
+        findings.count_more(
             Finding::new(Grade::Suspicious, Check::Schema, "entry")
                 .at(place(db, fault.offset))
                 .of_bucket(fault.bucket)
                 .about(fault.key.clone())
                 .because(format!("what etcd keeps in bucket {}", fault.bucket), fault.kind.to_string()),
+            if index == 0 { unkept.saturating_add(1) } else { 1 },
         );
     }
 }
