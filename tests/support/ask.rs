@@ -1,0 +1,164 @@
+//! Asks the library everything there is to ask of a file.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use etcdsnap::bolt::{Db, WalkOptions, walk};
+use etcdsnap::etcd::peer_url::{InitialCluster, PeerUrl};
+use etcdsnap::etcd::snapshot::Snapshot;
+use etcdsnap::etcd::state::State;
+use etcdsnap::ops::finding::{Check, Grade};
+use etcdsnap::ops::restore::{self, Plan, Request, RestoreError, Restored};
+use etcdsnap::ops::verify::{self, Report};
+use etcdsnap::ops::{Progress, Settings, hashkv, keys, list, member_list, status};
+use etcdsnap::source::Source;
+
+pub const THREADS: [usize; 3] = [1, 2, 5];
+
+fn threads(number: usize) -> NonZeroUsize {
+    NonZeroUsize::new(number).expect("threads")
+}
+
+pub fn source(file: &[u8]) -> Source {
+    Source::from_bytes("built.db", file.to_vec())
+}
+
+/// The report of `verify`, which must not depend on the number of threads.
+pub fn verify(file: &[u8]) -> Report {
+    let source = source(file);
+    let reports = THREADS.map(|number| {
+        let progress = Progress::default();
+        let settings = Settings { threads: threads(number), skip_damaged: false, progress: &progress };
+        verify::verify(&source, &settings, &verify::Options::default()).expect("nobody writes to it")
+    });
+    let told = reports.each_ref().map(|report| format!("{report:?}"));
+    assert!(told.iter().all(|other| *other == told[0]), "the answer depends on the threads: {told:#?}");
+    let [report, ..] = reports;
+    report
+}
+
+/// Whether the file without regard to its digest is one that must not be restored.
+pub fn is_damaged(report: &Report) -> bool {
+    let worst =
+        report.checks.iter().filter(|check| check.check != Check::Digest).filter_map(|check| check.worst);
+    worst.max().is_some_and(|worst| worst >= Grade::DataLost)
+}
+
+pub fn request(data_dir: &Path, bump_revision: Option<u64>) -> Request {
+    let url = "http://10.9.9.1:2380";
+    Request {
+        name: "n1".into(),
+        cluster: InitialCluster::parse(&format!("n1={url}")).expect("a cluster"),
+        advertised: PeerUrl::parse_list(url).expect("a URL"),
+        token: "token".into(),
+        data_dir: data_dir.join("restored"),
+        wal_dir: None,
+        skip_hash_check: true,
+        bump_revision,
+        owner: None,
+        mode: None,
+        verify: verify::Options::default(),
+    }
+}
+
+/// Restores, digest or no digest, into a place that is gone afterwards.
+pub fn restore(file: &[u8], bump_revision: Option<u64>) -> Result<Restored, RestoreError> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let progress = Progress::default();
+    let result = restore::restore(
+        &source(file),
+        &request(folder.path(), bump_revision),
+        &Settings { threads: threads(2), skip_damaged: false, progress: &progress },
+    );
+    let left: Vec<_> = std::fs::read_dir(folder.path()).expect("a folder").collect();
+    assert_eq!(left.len(), usize::from(result.is_ok()), "a refusal leaves nothing behind: {left:?}");
+    result
+}
+
+/// Every question but `verify` and `restore`, strict and lenient. Only whether
+/// they come back is of interest here.
+pub fn questions(file: &[u8]) {
+    let Ok(db) = Db::open(file) else {
+        assert!(Snapshot::from_source(source(file)).is_err());
+        return;
+    };
+    let mut walks = THREADS.map(|number| {
+        let options = WalkOptions { threads: threads(number), only: None, progress: None };
+        format!("{:?}", walk(&db, &(), &options).1)
+    });
+    walks.sort();
+    assert_eq!(walks[0], walks[2], "the walk depends on the threads");
+    let _ = State::read(&db);
+    let snapshot = Snapshot::from_source(source(file)).expect("it opened");
+    let progress = Progress::default();
+    for skip_damaged in [false, true] {
+        let settings = Settings { threads: threads(2), skip_damaged, progress: &progress };
+        let _ = status::figures(&snapshot, &settings);
+        let _ = status::status(&snapshot, &Default::default(), &settings);
+        let _ = member_list::members(&snapshot, &settings);
+        for revision in [None, Some(1), Some(9), Some(i64::MAX), Some(i64::MIN)] {
+            let _ = hashkv::hashkv(&snapshot, revision, &settings);
+            let _ = keys::key(&db, b"k03", revision, &settings);
+            if let Ok(listing) = keys::keys(&db, vec![b"k".to_vec(), b"/".to_vec()], revision, &settings) {
+                let (sorted, unsorted) = (listing.by_key(), listing.in_file_order());
+                let mut keys: Vec<_> = unsorted.map(|record| record.kv.key).collect();
+                keys.sort_unstable();
+                assert_eq!(sorted.map(|record| record.kv.key).collect::<Vec<_>>(), keys);
+            }
+        }
+        for types in [vec![], vec!["pods".to_owned(), "deploy".to_owned(), "nothing".to_owned()]] {
+            let selection = list::Selection { types, ..list::Selection::default() };
+            if let Ok(listing) = list::list(&db, &selection, &settings) {
+                let total: u64 = listing.counts().values().sum();
+                assert_eq!(total, listing.objects().count() as u64);
+            }
+        }
+    }
+}
+
+/// Plans a restore and walks what would be written.
+pub fn plans(file: &[u8]) {
+    let Ok(db) = Db::open(file) else { return };
+    for bump in [None, Some(0), Some(1_000_000_000), Some(u64::MAX)] {
+        if let Ok(plan) = Plan::new(&db, &request(Path::new("/nowhere"), bump)) {
+            let options = WalkOptions { threads: threads(1), only: None, progress: None };
+            let _ = walk(&plan.patched.db(), &(), &options);
+        }
+    }
+}
+
+/// Everything, with what must hold between the answers. Returns what `verify`
+/// said.
+pub fn everything(file: &[u8]) -> Report {
+    let report = verify(file);
+    questions(file);
+    plans(file);
+    for bump in [None, Some(1000)] {
+        let restored = restore(file, bump);
+        if is_damaged(&report) {
+            let told = restored.as_ref().map(|restored| &restored.warnings);
+            assert!(
+                restored.is_err(),
+                "bump {bump:?}: restored in spite of {:#?}\n{told:?}",
+                report.findings
+            );
+        }
+    }
+    report
+}
+
+/// The findings, one line for each kind: grade, check and code, how many, and
+/// where the first of them is.
+pub fn lines(report: &Report) -> Vec<String> {
+    let line = |(check, code, grade, count, kept): (Check, &str, Grade, u64, &[_])| {
+        let mut place =
+            kept.first().map(|first: &etcdsnap::ops::finding::Finding| first.place).unwrap_or_default();
+        // The page and the element say it; offsets are for people with hex editors.
+        if place.page.is_some() {
+            place.offset = None;
+        }
+        let many = if count == 1 { String::new() } else { format!(" x{count}") };
+        format!("{grade} {check}/{code}{many} {place}").trim_end().to_owned()
+    };
+    report.findings.kinds().into_iter().map(line).collect()
+}
