@@ -318,7 +318,7 @@ proptest! {
             prop_assert_eq!((hash.revision, hash.compact_revision), (at, compact.unwrap_or(-1)));
             let listing = keys::keys(&db, Vec::new(), Some(at), &settings).expect("in the window");
             let found: Vec<_> =
-                listing.by_key().map(|record| (record.kv.key.to_vec(), record.revision.main)).collect();
+                listing.iter().filter_map(|key| key.record()).map(|record| (record.kv.key.to_vec(), record.revision.main)).collect();
             let expected: Vec<_> = live(&all, at).into_iter().map(|(key, change)| (key, change.main)).collect();
             prop_assert_eq!(found, expected, "at {}", at);
         }
@@ -342,7 +342,7 @@ proptest! {
         let progress = Progress::default();
         let db = Db::open(&file).expect("a database");
         let listing = keys::keys(&db, Vec::new(), None, &settings(&progress)).expect("sound");
-        let found: Vec<_> = listing.by_key().map(|record| record.kv.key.to_vec()).collect();
+        let found: Vec<_> = listing.iter().map(|key| key.key.to_vec()).collect();
         prop_assert_eq!(&found, &names);
         let distinct: BTreeSet<_> = found.iter().collect();
         prop_assert_eq!(distinct.len(), names.len());

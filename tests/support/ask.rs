@@ -100,17 +100,32 @@ pub fn questions(file: &[u8]) {
             let _ = hashkv::hashkv(&snapshot, revision, &settings);
             let _ = keys::key(&db, b"k03", revision, &settings);
             if let Ok(listing) = keys::keys(&db, vec![b"k".to_vec(), b"/".to_vec()], revision, &settings) {
-                let (sorted, unsorted) = (listing.by_key(), listing.in_file_order());
-                let mut keys: Vec<_> = unsorted.map(|record| record.kv.key).collect();
+                let mut keys = Vec::new();
+                listing.in_file_order(
+                    threads(2),
+                    |run| run.map(|key| key.key).collect(),
+                    |run: Vec<_>| {
+                        keys.extend(run);
+                    },
+                );
                 keys.sort_unstable();
-                assert_eq!(sorted.map(|record| record.kv.key).collect::<Vec<_>>(), keys);
+                let mut sorted = Vec::new();
+                listing.by_key(
+                    threads(2),
+                    |run| run.map(|key| key.key).collect(),
+                    |run: Vec<_>| sorted.extend(run),
+                );
+                assert_eq!(sorted, keys);
+                assert_eq!(listing.iter().map(|key| key.key).collect::<Vec<_>>(), keys);
             }
         }
         for types in [vec![], vec!["pods".to_owned(), "deploy".to_owned(), "nothing".to_owned()]] {
             let selection = list::Selection { types, ..list::Selection::default() };
             if let Ok(listing) = list::list(&db, &selection, &settings) {
-                let total: u64 = listing.counts().values().sum();
-                assert_eq!(total, listing.objects().count() as u64);
+                let total: u64 = listing.counts(threads(2)).values().sum();
+                let mut named = 0;
+                listing.objects(threads(2), |run| run.count(), |run| named += run as u64);
+                assert_eq!(total, named);
             }
         }
     }
