@@ -159,7 +159,10 @@ fn entries(most: usize) -> impl Strategy<Value = Vec<Entry>> {
 
 fn transactions() -> impl Strategy<Value = Vec<BTreeMap<u8, Option<u8>>>> {
     let change = prop_oneof![3 => (0u8..40).prop_map(Some), 1 => Just(None)];
-    prop::collection::vec(prop::collection::btree_map(0u8..6, change, 1..4), 1..60)
+    // With few keys there are revisions at which none is alive.
+    (1u8..7).prop_flat_map(move |keys| {
+        prop::collection::vec(prop::collection::btree_map(0..keys, change.clone(), 1..4), 1..60)
+    })
 }
 
 /// A store with this history, compacted at `compact` if there is any, laid out

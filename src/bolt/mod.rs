@@ -28,6 +28,7 @@ mod page;
 mod page_set;
 mod patch;
 
+mod sample;
 mod tree;
 mod walk;
 
@@ -42,6 +43,7 @@ pub use ordered::ordered;
 pub use page::{BranchElement, LeafElement, PageFlags};
 
 pub use patch::{Entries, Patch, PatchError, Patched};
+pub use sample::sample;
 pub use walk::{
     BucketCounts, PageCounts, WalkOptions, WalkReport, bucket_names, last_element, small_bucket, walk,
 };

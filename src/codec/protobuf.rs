@@ -99,6 +99,51 @@ impl<'a> Field<'a> {
     }
 }
 
+/// Takes the field whose one-byte tag is `tag` from the front of a message, if it
+/// is the next: a varint. 0 if another field is; `None` if it cannot be read.
+///
+/// For messages whose fields are known to come in a certain order. Whoever finds
+/// another order reads the message with [`Fields`].
+#[inline]
+pub fn take_varint(message: &mut &[u8], tag: u8) -> Option<u64> {
+    match message.split_first() {
+        Some((next, rest)) if *next == tag => *message = rest,
+        _ => return Some(0),
+    }
+    varint(message)
+}
+
+/// As [`take_varint`], for a length-delimited field: empty if another is next.
+#[inline]
+pub fn take_bytes<'a>(message: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
+    match message.split_first() {
+        Some((next, rest)) if *next == tag => *message = rest,
+        _ => return Some(&[]),
+    }
+    let length = usize::try_from(varint(message)?).ok()?;
+    let (bytes, rest) = message.split_at_checked(length)?;
+    *message = rest;
+    Some(bytes)
+}
+
+#[inline]
+fn varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0u64;
+    for shift in (0..70).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        let bits = u64::from(byte & 0x7f);
+        if shift == 63 && bits > 1 {
+            return None;
+        }
+        value |= bits << shift;
+        if *byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}
+
 /// Iterates over the fields of a message. Ends after the first fault.
 #[derive(Debug, Clone)]
 pub struct Fields<'a> {

@@ -1,6 +1,6 @@
 //! `mvccpb.KeyValue`: what a record of bucket `key` holds.
 
-use crate::codec::protobuf::{Fields, WireFault};
+use crate::codec::protobuf::{Fields, WireFault, take_bytes, take_varint};
 
 /// A revision of a key, borrowed from the file.
 ///
@@ -41,6 +41,29 @@ impl<'a> KeyValue<'a> {
     /// on who reads it.
     #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, WireFault> {
+        match Self::parse_usual(bytes) {
+            Some(parsed) => Ok(parsed),
+            None => Self::parse_any(bytes),
+        }
+    }
+
+    /// Reads a message as all versions of etcd write it: the fields in ascending
+    /// order, each at most once. `None` for any other.
+    #[inline]
+    fn parse_usual(mut bytes: &'a [u8]) -> Option<Self> {
+        let rest = &mut bytes;
+        let parsed = Self {
+            key: take_bytes(rest, 0x0a)?,
+            create_revision: take_varint(rest, 0x10)?.cast_signed(),
+            mod_revision: take_varint(rest, 0x18)?.cast_signed(),
+            version: take_varint(rest, 0x20)?.cast_signed(),
+            value: take_bytes(rest, 0x2a)?,
+            lease: take_varint(rest, 0x30)?.cast_signed(),
+        };
+        rest.is_empty().then_some(parsed)
+    }
+
+    fn parse_any(bytes: &'a [u8]) -> Result<Self, WireFault> {
         let mut parsed = Self::default();
         let mut keyed = false;
         for field in Fields::new(bytes) {
@@ -64,10 +87,8 @@ impl<'a> KeyValue<'a> {
     /// message that it accepts.
     #[inline]
     pub fn key_of(bytes: &'a [u8]) -> Option<&'a [u8]> {
-        if let Some(Ok(first)) = Fields::new(bytes).next()
-            && first.number == 1
-        {
-            return first.bytes().ok();
+        if bytes.first() == Some(&0x0a) {
+            return take_bytes(&mut { bytes }, 0x0a);
         }
         Self::parse(bytes).ok().map(|parsed| parsed.key)
     }
@@ -85,6 +106,30 @@ mod tests {
             KeyValue { key: b"k1", create_revision: 2, mod_revision: 7, version: 2, value: b"v1b", lease: 0 };
         assert_eq!(parsed, expected);
         assert_eq!(KeyValue::key_of(bytes), Some(&b"k1"[..]));
+    }
+
+    #[test]
+    fn the_usual_way_and_the_general_way_agree() {
+        let parts: [&[u8]; 7] = [
+            b"\x0a\x02k1",
+            b"\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+            b"\x18\x07",
+            b"\x20\x02",
+            b"\x2a\x03v1b",
+            b"\x30\x80\x01",
+            b"\x0a\x01z",
+        ];
+        for choice in 0u32..1 << parts.len() {
+            let chosen = parts.iter().enumerate().filter(|(bit, _)| choice & (1 << bit) != 0);
+            let message = chosen.map(|(_, part)| *part).collect::<Vec<_>>().concat();
+            for end in 0..=message.len() {
+                let message = &message[..end];
+                assert_eq!(KeyValue::parse(message), KeyValue::parse_any(message), "{message:02x?}");
+                if let Ok(parsed) = KeyValue::parse(message) {
+                    assert_eq!(KeyValue::key_of(message), Some(parsed.key), "{message:02x?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -42,13 +42,28 @@ pub struct KeyspaceFold<'a, S = ()> {
     hasher: RandomState,
     at_most: i64,
     prefixes: Vec<Vec<u8>>,
+    ranges: Ranges<'a>,
     succession: S,
 }
 
 impl<'a> KeyspaceFold<'a> {
     /// The state after the last record.
     pub fn new(image: Image<'a>) -> Self {
-        Self { image, hasher: RandomState::new(), at_most: i64::MAX, prefixes: Vec::new(), succession: () }
+        Self {
+            image,
+            hasher: RandomState::new(),
+            at_most: i64::MAX,
+            prefixes: Vec::new(),
+            ranges: Ranges::default(),
+            succession: (),
+        }
+    }
+
+    /// To be asked for keys in order: they are dealt to ranges as they are met.
+    #[must_use]
+    pub fn in_ranges(mut self, ranges: Ranges<'a>) -> Self {
+        self.ranges = ranges;
+        self
     }
 
     /// The state at main revision `revision`: later records do not count.
@@ -68,8 +83,8 @@ impl<'a> KeyspaceFold<'a> {
     /// Tells `succession` of every record.
     #[must_use]
     pub fn watched_by<S: Succession<'a>>(self, succession: S) -> KeyspaceFold<'a, S> {
-        let Self { image, hasher, at_most, prefixes, succession: () } = self;
-        KeyspaceFold { image, hasher, at_most, prefixes, succession }
+        let Self { image, hasher, at_most, prefixes, ranges, succession: () } = self;
+        KeyspaceFold { image, hasher, at_most, prefixes, ranges, succession }
     }
 }
 
@@ -77,27 +92,31 @@ impl<'a> KeyspaceFold<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Met {
     hash: u32,
+    range: u16,
     tombstone: bool,
     offset: FileOffset,
 }
 
-/// Where the newest record of a live key is. The offset is kept in halves so
-/// that the slot is 12 bytes and not 16.
+/// Where the newest record of a live key is: 12 bytes. No file that can be mapped
+/// has offsets of more than 48 bits.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
     hash: u32,
-    offset: [u32; 2],
+    low: u32,
+    high: u16,
+    range: u16,
 }
 
 impl Slot {
     fn new(met: &Met) -> Self {
         let offset = met.offset.0;
-        Self { hash: met.hash, offset: [(offset >> 32) as u32, offset as u32] }
+        #[expect(clippy::cast_possible_truncation, reason = "the parts of one number")]
+        let (low, high) = (offset as u32, (offset >> 32) as u16);
+        Self { hash: met.hash, low, high, range: met.range }
     }
 
     fn offset(&self) -> FileOffset {
-        let [high, low] = self.offset;
-        FileOffset(u64::from(high) << 32 | u64::from(low))
+        FileOffset(u64::from(self.high) << 32 | u64::from(self.low))
     }
 }
 
@@ -112,6 +131,8 @@ fn spread(hash: u32) -> u64 {
 pub struct Keyspace<'a, L = ()> {
     table: HashTable<Slot>,
     image: Image<'a>,
+    /// How many ranges the keys were dealt to.
+    ranges: usize,
     /// Records counted, tombstones included.
     pub records: u64,
     /// Tombstones among them.
@@ -142,6 +163,7 @@ impl<'a, S: Succession<'a>> RecordFold<'a> for KeyspaceFold<'a, S> {
         Keyspace {
             table: HashTable::new(),
             image: self.image,
+            ranges: self.ranges.count(),
             records: 0,
             tombstones: 0,
             first: 0,
@@ -169,7 +191,8 @@ impl<'a, S: Succession<'a>> RecordFold<'a> for KeyspaceFold<'a, S> {
             return;
         }
         let hash = self.hasher.hash_one(key) as u32;
-        part.met.push(Met { hash, tombstone: record.tombstone, offset: record.offset });
+        let range = self.ranges.number_of(key);
+        part.met.push(Met { hash, range, tombstone: record.tombstone, offset: record.offset });
     }
 
     fn join(&self, total: &mut Self::Total, part: KeyspacePart) {
@@ -259,8 +282,9 @@ impl<'a, L> Keyspace<'a, L> {
 
     /// Hands the live keys to `map`, in runs that follow
     /// each other in the order of the keys, side by side on `threads` threads;
-    /// `join` gets what becomes of the runs, in order. The first run is ready long
-    /// before the last one is sorted.
+    /// `join` gets what becomes of the runs, in order. With
+    /// [`in_ranges`](KeyspaceFold::in_ranges) there are several, and the first is
+    /// ready long before the last.
     pub fn by_key<T: Send>(
         &self,
         threads: NonZeroUsize,
@@ -268,16 +292,21 @@ impl<'a, L> Keyspace<'a, L> {
         join: impl FnMut(T) + Send,
     ) {
         let image = self.image;
-        let ranges = Ranges::cut(self.offsets().collect(), threads, |offset| key_at(&image, offset));
-        ordered(
-            &ranges.into_inner(),
-            threads,
-            |range| {
-                let keys = SortedKeys::new(range.clone());
-                map(&mut keys.map(|(key, offset)| LiveKey { key, offset, image }))
-            },
-            join,
-        );
+        let mut ranges = vec![Vec::new(); self.ranges];
+        for slot in &self.table {
+            if let Some(range) = ranges.get_mut(usize::from(slot.range)) {
+                range.push(slot.offset());
+            }
+        }
+        let work = |range: &Vec<FileOffset>| {
+            // Read in the order of the file, which is fastest.
+            let mut offsets = range.clone();
+            offsets.sort_unstable();
+            let keyed = offsets.into_iter().filter_map(|offset| Some((key_at(&image, offset)?, offset)));
+            let keys = SortedKeys::new(keyed.collect());
+            map(&mut keys.map(|(key, offset)| LiveKey { key, offset, image }))
+        };
+        ordered(&ranges, threads, work, join);
     }
 
     /// As [`by_key`](Self::by_key), but the order is that of the file, which is

@@ -2,14 +2,12 @@
 //!
 //! Keys of a store share long beginnings, so comparing them whole reads the same
 //! bytes again and again from all over the file. Two things spare that. A sample
-//! of the keys cuts them into ranges ([`Ranges`]), so that each range can be
-//! sorted, and worked on, apart from the others. And within a range each group
-//! of keys that agree so far is sorted by the next eight bytes, which are read
-//! once and kept beside the key ([`SortedKeys`]); groups that still agree are
-//! split further when their turn comes. The first keys are therefore ready after
-//! a fraction of the work.
-
-use std::num::NonZeroUsize;
+//! of the keys cuts them into ranges ([`Ranges`]); which range a key is in is
+//! found when its record is met, so that each range can be sorted, and worked
+//! on, apart from the others. And within a range each group of keys that agree
+//! so far is sorted by the next eight bytes, which are read once and kept beside
+//! the key ([`SortedKeys`]); groups that still agree are split further when their
+//! turn comes. The first keys are therefore ready after a fraction of the work.
 
 use crate::bolt::FileOffset;
 use crate::codec::fixed::array_at;
@@ -133,68 +131,54 @@ impl<'a> Iterator for SortedKeys<'a> {
 /// A key and where its record stands.
 pub type Keyed<'a> = (&'a [u8], FileOffset);
 
-/// Keys cut into ranges that follow each other.
-#[derive(Debug)]
+/// Ranges of keys that follow each other, known by the first keys of all but the
+/// first of them.
+#[derive(Debug, Default)]
 pub struct Ranges<'a> {
-    ranges: Vec<Vec<Keyed<'a>>>,
+    keys: Vec<&'a [u8]>,
+    /// How many bytes they all share.
+    shared: usize,
+    /// The eight bytes behind those.
+    windows: Vec<u64>,
 }
 
-/// How many keys a range is to have, roughly.
-const RANGE: usize = 8192;
-/// How many sampled keys stand for a range.
-const SAMPLES: usize = 8;
-
 impl<'a> Ranges<'a> {
-    /// Reads the keys of `offsets` on `threads` threads and cuts them.
-    pub fn cut(
-        offsets: Vec<FileOffset>,
-        threads: NonZeroUsize,
-        key_at: impl Fn(FileOffset) -> Option<&'a [u8]> + Sync,
-    ) -> Self {
-        let count = offsets.len().div_ceil(RANGE);
-        let step = offsets.len().checked_div(count.saturating_mul(SAMPLES)).unwrap_or(1);
-        let mut sample: Vec<&[u8]> =
-            offsets.iter().step_by(step.max(1)).filter_map(|offset| key_at(*offset)).collect();
+    /// Cuts keys into `count` ranges that hold about as many keys of `sample`.
+    pub fn of_sample(mut sample: Vec<&'a [u8]>, count: u16) -> Self {
         sample.sort_unstable();
-        let bounds: Vec<&[u8]> = sample.into_iter().step_by(SAMPLES).skip(1).collect();
-        let share = offsets.len().div_ceil(threads.get()).max(1);
-        let mut offsets = offsets;
-        let deal = |share: &mut [FileOffset]| {
-            // In the order of the file, which is the order they are read fastest in.
-            share.sort_unstable();
-            let mut ranges: Vec<Vec<Keyed<'a>>> = vec![Vec::new(); bounds.len().saturating_add(1)];
-            for offset in share.iter() {
-                let Some(key) = key_at(*offset) else { continue };
-                let range = bounds.partition_point(|bound| *bound <= key);
-                if let Some(range) = ranges.get_mut(range) {
-                    range.push((key, *offset));
-                }
-            }
-            ranges
-        };
-        let mut dealt: Vec<Vec<Vec<Keyed<'a>>>> = std::thread::scope(|scope| {
-            let mut shares = offsets.chunks_mut(share);
-            let own = shares.next();
-            let others: Vec<_> = shares.map(|share| scope.spawn(|| deal(share))).collect();
-            let own = own.map(deal);
-            let joined = others.into_iter().map(|other| match other.join() {
-                Ok(ranges) => ranges,
-                Err(panic) => std::panic::resume_unwind(panic),
-            });
-            own.into_iter().chain(joined).collect()
-        });
-        let mut ranges = dealt.pop().unwrap_or_default();
-        for other in dealt {
-            for (range, more) in ranges.iter_mut().zip(other) {
-                range.extend(more);
-            }
-        }
-        Self { ranges }
+        let step = sample.len().checked_div(usize::from(count)).unwrap_or(0).max(1);
+        let mut keys: Vec<&[u8]> = sample.into_iter().step_by(step).skip(1).collect();
+        keys.dedup();
+        keys.truncate(usize::from(count).saturating_sub(1));
+        let (first, last) =
+            (keys.first().copied().unwrap_or_default(), keys.last().copied().unwrap_or_default());
+        let shared = first.iter().zip(last).take_while(|(a, b)| a == b).count();
+        let windows = keys.iter().map(|key| window(key, shared)).collect();
+        Self { keys, shared, windows }
     }
 
-    /// The ranges in order; what is in each is in no order.
-    pub fn into_inner(self) -> Vec<Vec<Keyed<'a>>> {
-        self.ranges
+    /// How many ranges there are.
+    pub fn count(&self) -> usize {
+        self.keys.len().saturating_add(1)
+    }
+
+    /// The number of the range that `key` is in: how many bounds are not above it.
+    #[inline]
+    pub fn number_of(&self, key: &[u8]) -> u16 {
+        let Some(first) = self.keys.first() else { return 0 };
+        let number = if key.get(..self.shared) == first.get(..self.shared) {
+            // Whole keys are only compared with the bounds that look the same.
+            let window = window(key, self.shared);
+            let start = self.windows.partition_point(|bound| *bound < window);
+            let behind = self.windows.get(start..).unwrap_or_default();
+            let end = start.saturating_add(behind.partition_point(|bound| *bound == window));
+            let alike = self.keys.get(start..end).unwrap_or_default();
+            start.saturating_add(alike.partition_point(|bound| *bound <= key))
+        } else {
+            self.keys.partition_point(|bound| *bound <= key)
+        };
+        // There are at most 65,535 bounds.
+        u16::try_from(number).unwrap_or(u16::MAX)
     }
 }
 
@@ -219,25 +203,26 @@ mod tests {
         }
     }
 
-    #[test]
-    fn ranges_follow_each_other() {
-        let keys: Vec<Vec<u8>> =
-            (0..50_000u32).map(|n| format!("k/{}", n * 7919 % 50_000).into_bytes()).collect();
-        let offsets = (0..keys.len() as u64).map(FileOffset).collect();
-        for threads in [1, 3] {
-            let threads = NonZeroUsize::new(threads).expect("threads");
-            let ranges = Ranges::cut(Vec::clone(&offsets), threads, |at| Some(&keys[at.0 as usize]));
-            let ranges = ranges.into_inner();
-            assert!(ranges.len() > 3 && ranges.iter().all(|range| range.len() < 4 * RANGE));
-            let mut found = Vec::new();
-            for range in ranges {
-                found.extend(SortedKeys::new(range).map(|(key, _)| key.to_vec()));
+    proptest! {
+        #[test]
+        fn a_key_is_in_the_range_that_its_bounds_say(
+            sample in prop::collection::vec(prop::collection::vec(0u8..3, 0..14), 0..60),
+            keys in prop::collection::vec(prop::collection::vec(0u8..3, 0..14), 0..60),
+            count in 0u16..20,
+            shared in prop::collection::vec(0u8..3, 0..10),
+        ) {
+            let with = |keys: Vec<Vec<u8>>| -> Vec<Vec<u8>> {
+                keys.into_iter().map(|key| [shared.clone(), key].concat()).collect()
+            };
+            let (sample, mut keys) = (with(sample), with(keys));
+            keys.push(vec![1]);
+            let ranges = Ranges::of_sample(sample.iter().map(Vec::as_slice).collect(), count);
+            prop_assert!(ranges.count() <= usize::from(count.max(1)));
+            for key in &keys {
+                let below = ranges.keys.iter().filter(|bound| **bound <= key.as_slice()).count();
+                prop_assert_eq!(usize::from(ranges.number_of(key)), below);
             }
-            let mut expected = keys.clone();
-            expected.sort();
-            assert_eq!(found, expected);
         }
-        assert_eq!(Ranges::cut(Vec::new(), NonZeroUsize::MIN, |_| None).into_inner().concat(), []);
     }
 
     #[test]

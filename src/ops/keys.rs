@@ -2,11 +2,13 @@
 
 use std::num::NonZeroUsize;
 
-use crate::bolt::{Db, WalkOptions, leaves_backward, walk};
+use crate::bolt::{Db, WalkOptions, leaves_backward, sample, walk};
 use crate::etcd::hash_kv::Window;
+use crate::etcd::key_value::KeyValue;
 use crate::etcd::keyspace::{Keyspace, KeyspaceFold, LiveKey};
 use crate::etcd::record::{Record, RecordFold, Records};
 use crate::etcd::schema;
+use crate::etcd::sorted::Ranges;
 
 use super::hashkv::window;
 use super::{Damage, OpError, Settings};
@@ -36,12 +38,23 @@ pub fn keys<'a>(
 ) -> Result<KeyListing<'a>, OpError> {
     let window = window(db, settings);
     let revision = window.resolve(revision)?;
-    let fold = KeyspaceFold::new(db.image).at(revision).with_prefixes(prefixes);
+    let fold = KeyspaceFold::new(db.image).at(revision).in_ranges(ranges(db)).with_prefixes(prefixes);
     let options = WalkOptions { only: Some(&[schema::KEY]), ..settings.walk() };
     let ((keyspace, records), report) = walk(db, &Records(fold), &options);
     let damage =
         Damage { missing_bytes: db.missing_bytes(), tree: report.faults, records }.tolerated(settings)?;
     Ok(KeyListing { keyspace, revision, window, damage })
+}
+
+/// Ranges of some thousand keys each, by a sample of the records.
+fn ranges<'a>(db: &Db<'a>) -> Ranges<'a> {
+    const PAGES_PER_RANGE: u64 = 4096;
+    const SAMPLES_PER_RANGE: u32 = 8;
+    let count = db.meta.high_water_mark.0.checked_div(PAGES_PER_RANGE).unwrap_or(0);
+    let count = u16::try_from(count).unwrap_or(u16::MAX);
+    let elements = sample(db, schema::KEY, u32::from(count).saturating_mul(SAMPLES_PER_RANGE));
+    let keys = elements.iter().filter_map(|element| KeyValue::key_of(element.value()));
+    Ranges::of_sample(keys.collect(), count)
 }
 
 impl<'a> KeyListing<'a> {

@@ -129,17 +129,12 @@ impl std::fmt::Display for Damage {
     }
 }
 
-/// Maps the file ahead of a full pass if that reads nothing from disk: a few
-/// calls instead of a fault for each group of pages.
+/// Maps the file ahead of a full pass on one thread, if that reads nothing from
+/// disk: one call instead of a fault for each group of pages. Several threads
+/// take those faults side by side, which is faster than one call on one of them.
 pub fn prepare(snapshot: &Snapshot, threads: NonZeroUsize) {
     let source = snapshot.source();
-    if source.is_cached() {
-        let share = source.bytes().len().div_ceil(threads.get()).next_multiple_of(1 << 20);
-        std::thread::scope(|scope| {
-            for thread in 1..threads.get() {
-                scope.spawn(move || source.populate(share.saturating_mul(thread), share));
-            }
-            source.populate(0, share);
-        });
+    if threads == NonZeroUsize::MIN && source.is_cached() {
+        source.populate(0, source.bytes().len());
     }
 }
