@@ -19,7 +19,6 @@ mod stage;
 mod target;
 
 use std::path::PathBuf;
-use std::sync::mpsc;
 
 use crate::bolt::{Db, OpenError, PatchError};
 use crate::etcd::membership::NewMembersError;
@@ -151,29 +150,21 @@ pub fn restore(
     let target = target::Target::examine(&request.data_dir, request.wal_dir.as_deref())?;
     let staging = stage::Staging::take(target, request.owner, request.mode, &plan.snap_name)?;
     let report = std::thread::scope(|scope| {
-        let (tell_written, written) = mpsc::channel();
-        let (staging, plan) = (&staging, &plan);
-        let writing = scope.spawn(move || {
-            let result = staging.write(source, plan, settings.progress);
-            let go_on = result.is_ok();
-            let _ = tell_written.send(result);
-            // Waiting for the disk costs nothing: all else goes on beside it.
-            if go_on { staging.sync() } else { Ok(()) }
+        // Beside the checks: written, read again, and waited for until it is on
+        // disk, most of which the kernel has done by then.
+        let writing = scope.spawn(|| {
+            staging.write(source, &plan, settings.progress)?;
+            staging.sync().map_err(RestoreError::from)
         });
         let report = verify::check_patched(source, &db, &plan.patched.db(), settings, &request.verify);
         // A full disk is the operator's first worry, but damage is the greater.
         let verdict = source.finish().map_err(RestoreError::from);
         let verdict = verdict.and_then(|()| judge(&report, request.skip_hash_check));
-        if let Err(error) = verdict {
+        if verdict.is_err() {
             staging.abandon();
-            return Err(error);
         }
-        if let Ok(result) = written.recv() {
-            result?;
-        }
-        staging.read_back(source, plan)?;
-        writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        Ok(report)
+        let written = writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        verdict.and(written).map(|()| report)
     })?;
     source.finish()?;
     let (data_dir, wal_dir) = staging.publish()?;

@@ -97,13 +97,14 @@ impl Staging {
         }
     }
 
-    /// Writes everything. It is on disk only after [`sync`](Self::sync).
+    /// Writes everything, and reads again what it wrote of the database. It is on
+    /// disk only after [`sync`](Self::sync).
     pub(super) fn write(
         &self,
         source: &Source,
         plan: &Plan<'_>,
         progress: &Progress,
-    ) -> Result<(), TargetError> {
+    ) -> Result<(), RestoreError> {
         make_directory(&self.member())?;
         make_directory(&self.snap())?;
         if self.wal.is_none() {
@@ -114,7 +115,7 @@ impl Staging {
         // The one file whose mode upstream leaves to the umask.
         let snap = self.snap().join(&self.snap_name);
         create(&snap, 0o666)?.write_all(&plan.snap).map_err(failed("write", &snap))?;
-        self.give_away()
+        self.give_away().map_err(RestoreError::from)
     }
 
     /// Waits until all files and the directories they are in are on disk.
@@ -130,23 +131,38 @@ impl Staging {
         sync_path(&self.main.tree())
     }
 
-    fn write_db(&self, source: &Source, plan: &Plan<'_>, progress: &Progress) -> Result<(), TargetError> {
+    fn write_db(&self, source: &Source, plan: &Plan<'_>, progress: &Progress) -> Result<(), RestoreError> {
         let path = self.db();
-        let file = create(&path, 0o600)?;
-        let base = plan.patched.base_size();
+        let options = &mut OpenOptions::new();
+        let file = options.read(true).write(true).create_new(true).mode(0o600).open(&path);
+        let file = file.map_err(failed("create", &path))?;
+        file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(failed("set the mode of", &path))?;
+        let length = usize::try_from(plan.patched.base_size()).unwrap_or(usize::MAX);
+        let base = source.bytes().get(..length).unwrap_or_default();
         let cloned = source.file().is_some_and(|from| ioctl_ficlone(&file, from).is_ok());
         if cloned {
-            file.set_len(base).map_err(failed("cut", &path))?;
-            Progress::add(&progress.written, base);
+            file.set_len(plan.patched.base_size()).map_err(failed("cut", &path))?;
         } else {
             self.check_space(plan.patched.size())?;
-            let length = usize::try_from(base).unwrap_or(usize::MAX);
-            let bytes = source.bytes().get(..length).unwrap_or_default();
-            copy(bytes, &file, &path, progress, &self.abandoned)?;
         }
-        let (offset, appendix) = plan.patched.appendix();
-        file.write_all_at(appendix, offset.0).map_err(failed("write", &path))?;
-        file.write_all_at(&plan.patched.meta_pages(), 0).map_err(failed("write", &path))
+        let mut target = Checked { file: &file, path: &path, buffer: Vec::new(), written_out: 0 };
+        let mut offset = 0u64;
+        // Small enough for a piece to be read back while it is in the cache.
+        for piece in base.chunks(256 << 10) {
+            if self.abandoned.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            if cloned {
+                target.compare(piece, offset)?
+            } else {
+                target.write(piece, offset)?
+            }
+            offset = offset.saturating_add(piece.len() as u64);
+            Progress::add(&progress.written, piece.len() as u64);
+        }
+        let (start, appendix) = plan.patched.appendix();
+        target.write(appendix, start.0)?;
+        target.write(&plan.patched.meta_pages(), 0)
     }
 
     /// Before the first byte, rather than after the last that fits.
@@ -203,32 +219,6 @@ impl Staging {
         Ok(())
     }
 
-    /// Reads the database again and compares it with what was to be written.
-    pub(super) fn read_back(&self, source: &Source, plan: &Plan<'_>) -> Result<(), RestoreError> {
-        let path = self.db();
-        let staged = Source::open(&path)?;
-        staged.populate(0, staged.bytes().len());
-        let metas = plan.patched.meta_pages();
-        let (start, appendix) = plan.patched.appendix();
-        let base = source.bytes().get(metas.len()..usize::try_from(start.0).unwrap_or(usize::MAX));
-        let expected = [metas.as_slice(), base.unwrap_or_default(), appendix];
-        let mut rest = staged.bytes();
-        let mut offset = 0u64;
-        for part in expected {
-            let (found, behind) = rest.split_at_checked(part.len()).unwrap_or((rest, &[]));
-            if found != part {
-                let same = found.iter().zip(part).take_while(|(a, b)| a == b).count();
-                return Err(RestoreError::ReadBack { path, offset: offset.saturating_add(same as u64) });
-            }
-            offset = offset.saturating_add(part.len() as u64);
-            rest = behind;
-        }
-        if !rest.is_empty() {
-            return Err(RestoreError::ReadBack { path, offset });
-        }
-        Ok(())
-    }
-
     /// Makes the directory appear at the target.
     pub(super) fn publish(self) -> Result<(PathBuf, PathBuf), RestoreError> {
         let wal_dir =
@@ -239,35 +229,42 @@ impl Staging {
     }
 }
 
-/// Copies bytes to the start of a file. The kernel is told to write out each
-/// piece while the next ones are copied: by itself it would wait until much more
-/// is dirty, and the sync at the end would take all the time.
-fn copy(
-    bytes: &[u8],
-    file: &File,
-    path: &Path,
-    progress: &Progress,
-    abandoned: &AtomicBool,
-) -> Result<(), TargetError> {
-    const PIECE: usize = 1 << 20;
-    const WRITE_OUT: u64 = 8 << 20;
-    let mut writer = file;
-    let mut done = 0u64;
-    let mut told = 0u64;
-    for piece in bytes.chunks(PIECE) {
-        if abandoned.load(Ordering::Relaxed) {
-            break;
-        }
-        writer.write_all(piece).map_err(failed("write", path))?;
-        done = done.saturating_add(piece.len() as u64);
-        Progress::add(&progress.written, piece.len() as u64);
-        if done.saturating_sub(told) >= WRITE_OUT {
+/// A file whose every byte is read again after it was written.
+struct Checked<'f> {
+    file: &'f File,
+    path: &'f Path,
+    buffer: Vec<u8>,
+    /// Up to where the kernel was told to write out.
+    written_out: u64,
+}
+
+impl Checked<'_> {
+    fn write(&mut self, bytes: &[u8], offset: u64) -> Result<(), RestoreError> {
+        const WRITE_OUT: u64 = 8 << 20;
+        self.file.write_all_at(bytes, offset).map_err(failed("write", self.path))?;
+        self.compare(bytes, offset)?;
+        // The kernel is told to write out what is there while more is written: by
+        // itself it would wait until much more is dirty, and the sync at the end
+        // would take all the time.
+        let end = offset.saturating_add(bytes.len() as u64);
+        let behind = end.saturating_sub(self.written_out);
+        if behind >= WRITE_OUT {
             // Drops clean pages and starts to write dirty ones, which stay.
-            let _ = fadvise(file, told, NonZeroU64::new(done.saturating_sub(told)), Advice::DontNeed);
-            told = done;
+            let _ = fadvise(self.file, self.written_out, NonZeroU64::new(behind), Advice::DontNeed);
+            self.written_out = end;
         }
+        Ok(())
     }
-    Ok(())
+
+    fn compare(&mut self, bytes: &[u8], offset: u64) -> Result<(), RestoreError> {
+        self.buffer.resize(bytes.len(), 0);
+        self.file.read_exact_at(&mut self.buffer, offset).map_err(failed("read", self.path))?;
+        if self.buffer == bytes {
+            return Ok(());
+        }
+        let same = self.buffer.iter().zip(bytes).take_while(|(a, b)| a == b).count();
+        Err(RestoreError::ReadBack { path: self.path.to_owned(), offset: offset.saturating_add(same as u64) })
+    }
 }
 
 fn create(path: &Path, mode: u32) -> Result<File, TargetError> {
