@@ -84,6 +84,14 @@ pub(crate) fn meaning(code: &str) -> (&'static str, Option<&'static str>) {
                 "If you know which tool it was and the other checks are sound, restore with --skip-hash-check.",
             ),
         ),
+        "meta-impossible" => (
+            "A copy of the first page has the right checksum and says what cannot be; etcd would use it and crash.",
+            Some("Use another copy of this backup."),
+        ),
+        "meta-header" => (
+            "The page of a meta has the wrong number or kind: bbolt looks at both and crashes.",
+            Some("Use another copy of this backup; a restore writes both metas anew."),
+        ),
         "meta-unusable" => (
             "One of the two copies of the first page is damaged; the other one holds, and etcd opens the file.",
             Some("Something has damaged this file: prefer another copy if there is one."),
