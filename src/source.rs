@@ -18,7 +18,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -118,6 +118,11 @@ impl Source {
         let metadata = file.metadata().map_err(|error| failed("examine", error))?;
         if metadata.is_dir() {
             return Err(SourceError::Directory { path: path.to_owned() });
+        }
+        let kind = metadata.file_type();
+        if kind.is_char_device() || kind.is_block_device() {
+            let error = io::Error::new(io::ErrorKind::Unsupported, "it is a device, which has no end");
+            return Err(failed("read", error));
         }
         if !metadata.is_file() {
             let mut bytes = Vec::new();

@@ -105,7 +105,9 @@ fn what_a_killed_restore_left_in_a_wal_directory_is_replaced() {
             let wal = if inside { target.join("wal") } else { place.path().join("wal") };
             fs::create_dir_all(&wal).expect("made");
             for name in names {
-                fs::write(wal.join(name), "").expect("written");
+                let mark = format!("8 {}", text(&target));
+                let content = if *name == SEGMENT { vec![0; 64] } else { mark.into_bytes() };
+                fs::write(wal.join(name), content).expect("written");
             }
             fs::create_dir(wal.join(".etcdsnap-restore")).expect("made");
             restore(&fixture("etcd-3.6"), &target, &["--wal-dir", text(&wal)]).exits(0);
@@ -113,6 +115,47 @@ fn what_a_killed_restore_left_in_a_wal_directory_is_replaced() {
             assert_eq!(fs::metadata(wal.join(SEGMENT)).expect("there").len(), 64_000_000);
         }
     }
+}
+
+#[test]
+fn a_wal_that_is_somebodys_is_never_replaced() {
+    let place = place();
+    let (first, second, wal) = (place.path().join("a"), place.path().join("b"), place.path().join("wal"));
+    restore(&fixture("etcd-3.6"), &first, &["--wal-dir", text(&wal)]).exits(0);
+    let mark = wal.join("etcdsnap-unfinished-restore");
+    let refused = || {
+        restore(&fixture("etcd-3.6"), &second, &["--wal-dir", text(&wal)]).refuses(2);
+        assert!(wal.join(SEGMENT).exists() && !second.exists());
+    };
+    // As if killed between the last rename and the removal of the mark.
+    fs::write(&mark, format!("288 {}", text(&first))).expect("written");
+    refused();
+    assert!(!mark.exists(), "that restore is complete");
+    // Marks that say nothing, or of a WAL that was written to since.
+    for content in [String::new(), format!("0 {}", text(&second)), format!("x {}", text(&second))] {
+        fs::write(&mark, content).expect("written");
+        refused();
+    }
+    // And never what no restore has made.
+    fs::write(&mark, format!("288 {}", text(&second))).expect("written");
+    fs::write(wal.join("precious"), "precious").expect("written");
+    refused();
+    assert!(wal.join("precious").exists());
+}
+
+#[test]
+fn a_staging_place_that_is_somebodys_is_left_alone() {
+    let place = place();
+    let (precious, target) = (place.path().join("precious"), place.path().join("etcd"));
+    let staging = place.path().join(".etcd.etcdsnap-restore");
+    fs::create_dir(&precious).expect("made");
+    fs::write(precious.join("file"), "precious").expect("written");
+    std::os::unix::fs::symlink(&precious, &staging).expect("linked");
+    restore(&fixture("etcd-3.6"), &target, &[]).refuses(2);
+    fs::remove_file(&staging).expect("removed");
+    fs::rename(&precious, &staging).expect("renamed");
+    restore(&fixture("etcd-3.6"), &target, &[]).refuses(2);
+    assert!(staging.join("file").exists() && !target.exists());
 }
 
 #[test]

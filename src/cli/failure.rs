@@ -218,6 +218,9 @@ impl From<RestoreError> for Failure {
             RestoreError::Bootstrap(_) => failure.hint(
                 "--initial-cluster must name this member (--name) with exactly its --initial-advertise-peer-urls",
             ),
+            RestoreError::NotDurable(_) => failure.hint(
+                "the directory is complete and can be used; run `sync` before you rely on it surviving a power cut",
+            ),
             RestoreError::UnknownLine(_) => failure.hint("use a newer etcdsnap, or the etcdutl of that etcd"),
             RestoreError::BumpTooFar { .. } => failure.hint("1000000000 is what etcd's documentation suggests"),
             RestoreError::Target(error) => match error {
@@ -225,6 +228,8 @@ impl From<RestoreError> for Failure {
                     failure.hint("restore to a new directory, or move what is there aside: nothing is ever overwritten")
                 }
                 TargetError::NotADirectory { .. } => failure.hint("name a directory that is empty or not there yet"),
+                TargetError::Foreign { .. } => failure.hint("look into it, and move it away if it is nobody's"),
+                TargetError::NotRoot { .. } => failure.hint("leave out --owner, or run as root"),
                 TargetError::WalPlace { .. } => {
                     failure.hint("name a directory outside the data directory, or leave --wal-dir out")
                 }

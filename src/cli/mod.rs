@@ -33,7 +33,7 @@ pub(crate) struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 yes or done; 1 the answer is no (damage, differences, nothing found);
+Exit codes: 0 yes or done; 1 the answer is no (damage, differences, a key that is not there);
 2 it could not be done (usage, permission, a file in use).";
 
 /// Options of every command.

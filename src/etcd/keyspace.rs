@@ -213,15 +213,15 @@ impl<'a, S: Succession<'a>> RecordFold<'a> for KeyspaceFold<'a, S> {
 impl<'a, L> Keyspace<'a, L> {
     fn replace<S: Succession<'a, Log = L>>(&mut self, met: &Met, succession: &S) {
         let image = self.image;
-        let Some(element) = image.element(met.offset) else { return };
-        let Some(key) = KeyValue::key_of(element.value()) else { return };
-        let entry = self.table.entry(
-            spread(met.hash),
-            |slot| slot.hash == met.hash && key_at(&image, slot.offset()) == Some(key),
-            |slot| spread(slot.hash),
-        );
+        // Keys are only read where hashes agree: most records are of keys that are
+        // new, and their bytes have left the cache since they were met.
+        let same = |slot: &Slot| {
+            slot.hash == met.hash
+                && key_at(&image, slot.offset()).is_some_and(|key| key_at(&image, met.offset) == Some(key))
+        };
+        let entry = self.table.entry(spread(met.hash), same, |slot| spread(slot.hash));
         if S::ACTIVE
-            && let Ok(current) = Record::parse(&element)
+            && let Some(current) = Record::at(&image, met.offset)
         {
             let previous = match &entry {
                 Entry::Occupied(slot) => Record::at(&image, slot.get().offset()),

@@ -14,6 +14,7 @@ use crate::etcd::snapshot::{DigestVerdict, Snapshot, trailer};
 use crate::etcd::state::{LineEvidence, State};
 use crate::etcd::status_hash::StatusHash;
 use crate::kube::dated::newest_time;
+use crate::kube::envelope::Envelope;
 use crate::kube::registry_key::Prefixes;
 use crate::kube::unix_time::UnixTime;
 
@@ -163,7 +164,9 @@ pub fn status(snapshot: &Snapshot, prefixes: &Prefixes, settings: &Settings<'_>)
     let leases = leases.map_or(0, |bucket| bucket.keys);
     let pages = report.pages;
     let damage = damage(&db, report, unreadable).tolerated(settings)?;
-    let keys = keyspace.live().map(|record| record.kv.key);
+    // As verify: other programs' keys may begin with /registry/ as well.
+    let objects = keyspace.live().filter(|record| is_object(record.kv.value));
+    let keys = objects.map(|record| record.kv.key);
     let status = Status {
         figures: of(&db, &state, hash.value(), &keyspace),
         file_size: bytes.len() as u64,
@@ -192,6 +195,11 @@ fn newest_write<'r, 'a: 'r>(records: impl Iterator<Item = &'r Record<'a>>) -> Op
     });
     // Of equal times the later write.
     dated.max_by_key(|write| (write.time, write.revision))
+}
+
+/// Whether a value is, or was meant to be, what an API server stores.
+fn is_object(value: &[u8]) -> bool {
+    !matches!(Envelope::parse(value), Ok(Envelope::Empty | Envelope::Other))
 }
 
 /// Which of `prefixes` the store uses.

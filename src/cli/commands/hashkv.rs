@@ -27,8 +27,8 @@ pub(crate) struct Hashkv {
     words: Vec<OsString>,
     #[command(flatten)]
     reading: Reading,
-    /// At this revision instead of the newest
-    #[arg(long, alias = "revision", value_name = "N")]
+    /// At this revision instead of the newest (0)
+    #[arg(long, alias = "revision", value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
     rev: Option<i64>,
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t = PageFormat::Text)]

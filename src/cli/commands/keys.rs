@@ -31,7 +31,7 @@ pub(crate) struct Keys {
     #[command(flatten)]
     reading: Reading,
     /// As they were at this revision
-    #[arg(long, alias = "revision", value_name = "N")]
+    #[arg(long, alias = "revision", value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
     rev: Option<i64>,
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t = ListFormat::Name)]

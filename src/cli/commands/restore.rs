@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use etcdsnap::etcd::line::EtcdLine;
 use etcdsnap::etcd::peer_url::{InitialCluster, PeerUrl};
 use etcdsnap::etcd::snapshot::DigestVerdict;
+use etcdsnap::ops::member_list::DEFAULT_TOKEN;
 use etcdsnap::ops::restore::{Owner, Request, Restored, StartsOn, Warning, restore};
 use etcdsnap::ops::verify::Options;
 use serde::Serialize;
@@ -100,7 +101,7 @@ fn parse_owner(text: &str) -> Result<OwnerArgument, String> {
 
 fn parse_mode(text: &str) -> Result<u32, String> {
     match u32::from_str_radix(text, 8) {
-        Ok(mode) if mode <= 0o7777 => Ok(mode),
+        Ok(mode) if mode <= 0o777 => Ok(mode),
         _ => Err("an octal mode is wanted, as 700".to_owned()),
     }
 }
@@ -161,7 +162,8 @@ impl Restore {
                 .map_err(|error| self.failure(error, &source))?;
         let warnings: Vec<_> = restored.warnings.iter().map(|warning| words(warning, self)).collect();
         for (_, text) in &warnings {
-            context.say(format_args!("warning: {text}"));
+            // Not even --quiet hides a trap.
+            eprintln!("warning: {text}");
         }
         if self.output == PageFormat::Json {
             write_json(context.out, &self.document(&restored, warnings))?;
@@ -290,18 +292,41 @@ impl Restore {
         self.next_steps(out, restored)
     }
 
+    /// The command that restores another member of the same cluster. Whatever
+    /// goes into the database or the ids must be the same for all.
+    fn command_for(&self, name: &str, urls: &str) -> String {
+        let mut words = vec!["etcdsnap".to_owned(), "restore".to_owned(), shown(&self.file)];
+        let mut flag = |flag: &str, value: &str| words.extend([flag.to_owned(), quoted(value)]);
+        flag("--name", name);
+        flag("--initial-advertise-peer-urls", urls);
+        flag("--initial-cluster", &self.initial_cluster);
+        if self.initial_cluster_token != DEFAULT_TOKEN {
+            flag("--initial-cluster-token", &self.initial_cluster_token);
+        }
+        if self.mark_compacted {
+            flag("--bump-revision", &self.bump_revision.to_string());
+            words.push("--mark-compacted".to_owned());
+        }
+        if self.skip_hash_check {
+            words.push("--skip-hash-check".to_owned());
+        }
+        words.extend(["--data-dir".to_owned(), "DIR".to_owned()]);
+        words.join(" ")
+    }
+
     fn next_steps(&self, out: &mut dyn Write, restored: &Restored) -> Result<(), Failure> {
         let summary = &restored.summary;
         writeln!(out, "\nNext:")?;
-        let others: Vec<_> = summary.members.iter().filter(|member| member.id != summary.node).collect();
-        for member in &others {
+        let mut others: Vec<_> = summary.members.iter().filter(|member| member.id != summary.node).collect();
+        others.sort_by(|a, b| a.name.cmp(&b.name));
+        if !others.is_empty() {
             writeln!(
                 out,
-                "  restore the same file on {}: with --name {} --initial-advertise-peer-urls {} and the same --initial-cluster",
-                safe(member.name.as_bytes()),
-                safe(member.name.as_bytes()),
-                safe(member.peer_urls.join(",").as_bytes())
+                "  restore the same file for the other members, with the same flags but name, URL and directories:"
             )?;
+        }
+        for member in &others {
+            writeln!(out, "    {}", self.command_for(&member.name, &member.peer_urls.join(",")))?;
         }
         let when = if others.is_empty() { "" } else { " on all of them, once all are restored" };
         writeln!(
@@ -328,6 +353,16 @@ impl Restore {
             "  check: `etcdctl endpoint status --cluster -w table`, `etcdctl member list -w table`"
         )?;
         Ok(())
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=+:,./@%[]".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", safe(word.as_bytes()).replace('\'', "'\\''"))
     }
 }
 

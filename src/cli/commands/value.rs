@@ -29,7 +29,7 @@ pub(crate) struct Value {
     #[command(flatten)]
     reading: Reading,
     /// As it was at this revision
-    #[arg(long, alias = "revision", value_name = "N")]
+    #[arg(long, alias = "revision", value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
     rev: Option<i64>,
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t = ValueFormat::Raw)]

@@ -124,8 +124,19 @@ impl Verify {
         let mut outcome = Outcome::Yes;
         let mut documents = Vec::new();
         let mut reports = Vec::new();
+        let mut unreadable = 0;
         for (index, file) in self.files.iter().enumerate() {
-            let report = self.check(context, file)?;
+            let report = match self.check(context, file) {
+                Ok(report) => report,
+                // The others are looked at all the same.
+                Err(failure) if self.files.len() > 1 => {
+                    context.out.flush()?;
+                    failure.report();
+                    unreadable += 1;
+                    continue;
+                }
+                Err(failure) => return Err(failure),
+            };
             outcome = outcome.max(self.outcome(&report));
             if self.output == PageFormat::Text {
                 if index > 0 {
@@ -139,6 +150,12 @@ impl Verify {
         if self.output == PageFormat::Json {
             documents.extend(reports.iter().map(|(file, report)| self.document(file, report)));
             write_json(context.out, &Document { schema_version: SCHEMA_VERSION, files: documents })?;
+        }
+        if unreadable > 0 {
+            context.out.flush()?;
+            let files = count(unreadable, "file", "files");
+            return Err(Failure::new(format!("{files} of {} could not be read", self.files.len()))
+                .hint("the errors above say why; the other files were checked"));
         }
         Ok(outcome)
     }
@@ -194,7 +211,8 @@ impl Verify {
             }
             let (meaning, advice) = words::meaning(code);
             writeln!(out, "  What it means: {meaning}")?;
-            if let Some(advice) = advice {
+            // What it really is tells more than what it is not.
+            if let Some(advice) = advice.filter(|_| report.looks_like.is_none()) {
                 writeln!(out, "  What to do: {advice}")?;
             }
         }
@@ -334,7 +352,7 @@ fn covered(check: &CheckResult, report: &Report) -> String {
             Check::Digest => "there is none".to_owned(),
             Check::Freelist => "none is stored, as always with etcd".to_owned(),
             Check::Kubernetes => "no Kubernetes objects".to_owned(),
-            _ => String::new(),
+            _ => "nothing of it could be read".to_owned(),
         };
     }
     let parts = check.covered.iter().map(|(unit, number)| match *unit {

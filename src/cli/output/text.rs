@@ -15,8 +15,8 @@ fn is_dangerous(character: char) -> bool {
             | '\u{fff9}'..='\u{fffb}')
 }
 
-/// Bytes as printable text. Text that is harmless stays as it is; in any other,
-/// backslashes are doubled too, so that the bytes can be told from it.
+/// Bytes as printable text. Text that is harmless stays as it is, but for
+/// backslashes, which are doubled: so escapes can be told from text.
 pub(crate) fn safe(bytes: &[u8]) -> String {
     safe_cow(bytes).into_owned()
 }
@@ -24,8 +24,8 @@ pub(crate) fn safe(bytes: &[u8]) -> String {
 /// As [`safe`], without a copy where nothing is escaped.
 pub(crate) fn safe_cow(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
-        let plain = bytes.iter().all(|byte| matches!(byte, 0x20..=0x7e));
-        if plain || !text.chars().any(is_dangerous) {
+        let plain = bytes.iter().all(|byte| matches!(byte, 0x20..=0x5b | 0x5d..=0x7e));
+        if plain || !text.chars().any(|character| character == '\\' || is_dangerous(character)) {
             return Cow::Borrowed(text);
         }
     }
@@ -78,7 +78,7 @@ mod tests {
     fn nothing_reaches_the_terminal_raw() {
         assert_eq!(safe(b"/registry/pods/a"), "/registry/pods/a");
         assert_eq!(safe("caf\u{e9}".as_bytes()), "caf\u{e9}");
-        assert_eq!(safe(b"C:\\x"), "C:\\x");
+        assert_eq!(safe(b"C:\\x"), "C:\\\\x");
         assert_eq!(safe(b"a\x1b[31m\\"), "a\\x1b[31m\\\\");
         assert_eq!(safe(b"a\nb\x7f\xff"), "a\\nb\\x7f\\xff");
         assert_eq!(safe("\u{202e}\u{9b}\u{2028}".as_bytes()), "\\u{202e}\\u{9b}\\u{2028}");

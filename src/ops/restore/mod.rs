@@ -12,6 +12,7 @@
 //!
 //! Source: etcd `etcdutl/snapshot/v3_snapshot.go` @ v3.5.33, v3.6.14, v3.7.1.
 
+mod mark;
 mod place;
 mod plan;
 mod publish;
@@ -60,7 +61,8 @@ pub struct Request {
 }
 
 /// Why there is no restored directory. Nothing stands at the target then, and
-/// nothing is in the way of another try.
+/// nothing is in the way of another try; only [`NotDurable`](Self::NotDurable)
+/// comes after the directory was published.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RestoreError {
@@ -102,6 +104,10 @@ pub enum RestoreError {
     /// The database cannot be given new members.
     #[error("the database cannot be patched: {0}")]
     Patch(#[from] PatchError),
+    /// The directory stands at the target, but it is not certain that it would
+    /// survive a crash of the machine.
+    #[error("restored, but {0}")]
+    NotDurable(#[source] TargetError),
     /// What was staged is not what was to be written.
     #[error("{} does not read back as it was written, first at byte {offset}", path.display())]
     ReadBack {

@@ -71,12 +71,13 @@ impl Place {
         }
         match DirBuilder::new().mode(0o700).create(path) {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => own(path)?,
             Err(error) => return Err(failed("create directory", path)(error)),
         }
         let lock_path = path.join(LOCK);
         let mut options = OpenOptions::new();
         let options = options.create(true).truncate(false).write(true).mode(0o600);
+        let options = options.custom_flags(libc::O_NOFOLLOW);
         let lock = options.open(&lock_path).map_err(failed("create", &lock_path))?;
         if let Err(rustix::io::Errno::WOULDBLOCK) = flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             return Err(TargetError::Busy { path: target.to_owned() });
@@ -103,22 +104,40 @@ impl Place {
 
     /// Removes what an earlier run left.
     fn clear(&self) -> Result<(), TargetError> {
-        for entry in fs::read_dir(&self.path).map_err(failed("read", &self.path))? {
-            let path = entry.map_err(failed("read", &self.path))?.path();
-            if path.file_name().is_none_or(|name| name != LOCK) {
-                remove(&path)?;
-            }
+        let tree = self.tree();
+        match fs::symlink_metadata(&tree) {
+            Ok(_) => remove(&tree),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(failed("examine", &tree)(error)),
         }
-        Ok(())
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         // Best effort: what stays is removed by the next run.
-        let _ = fs::remove_dir_all(&self.path);
+        let _ = fs::remove_dir_all(self.tree());
+        let _ = fs::remove_file(self.path.join(LOCK));
+        let _ = fs::remove_dir(&self.path);
         remove_empty(&self.made);
     }
+}
+
+/// Makes sure that a directory that was there is one that a run left: its owner's
+/// alone, and with nothing in it that no run makes. Anything else is somebody's.
+fn own(path: &Path) -> Result<(), TargetError> {
+    let foreign = || TargetError::Foreign { path: path.to_owned() };
+    let metadata = fs::symlink_metadata(path).map_err(failed("examine", path))?;
+    if !metadata.is_dir() || metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Err(foreign());
+    }
+    for entry in fs::read_dir(path).map_err(failed("read", path))? {
+        let name = entry.map_err(failed("read", path))?.file_name();
+        if name != LOCK && name != TREE {
+            return Err(foreign());
+        }
+    }
+    Ok(())
 }
 
 /// Name of the place beside `target`.

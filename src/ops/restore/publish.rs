@@ -14,86 +14,98 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::etcd::wal::FIRST_SEGMENT;
 
-use super::place::{INSIDE, Place, parent, remove};
+use super::mark::UNFINISHED;
+use super::place::{Place, parent};
 use super::stage::sync_path;
-use super::target::{Target, TargetError, UNFINISHED, failed};
+use super::target::{Target, TargetError, failed};
 
 pub(super) struct Publication<'t> {
     pub(super) main: Place,
     pub(super) wal: Option<Place>,
     pub(super) mode: Option<u32>,
+    /// Whether `member` goes into a directory that is there, or the directory
+    /// itself is put in place.
+    pub(super) into_existing: bool,
     pub(super) target: &'t Target,
 }
 
 impl Publication<'_> {
-    pub(super) fn publish(self) -> Result<(), TargetError> {
-        let Some(wal_dir) = &self.target.wal_dir else { return self.publish_member() };
+    /// Publishes. The inner result is of what comes after the database is in
+    /// place: it is there then, but may not survive a crash of the machine.
+    pub(super) fn publish(self) -> Result<Result<(), TargetError>, TargetError> {
+        let Some(wal_dir) = &self.target.wal_dir else {
+            self.publish_member()?;
+            return Ok(self.sync_parents());
+        };
         self.publish_wal(wal_dir)?;
         self.publish_member().inspect_err(|_| {
-            // Best effort, as the mark tells the next run that this WAL is nobody's;
-            // and never once there is a database that needs it.
-            if self.target.data_dir.join("member").exists() {
-                return;
-            }
-            let _ = clear(wal_dir);
+            // Best effort, as the mark tells the next run that this WAL is nobody's.
+            let _ = fs::remove_file(wal_dir.join(FIRST_SEGMENT));
             let _ = fs::remove_file(wal_dir.join(UNFINISHED));
-            if !self.target.wal_exists {
+            if self.target.wal_owner.is_none() {
                 let _ = fs::remove_dir(wal_dir);
             }
         })?;
         let mark = wal_dir.join(UNFINISHED);
-        fs::remove_file(&mark).map_err(failed("remove", &mark))?;
-        sync_path(wal_dir)
+        Ok(self
+            .sync_parents()
+            .and_then(|()| fs::remove_file(&mark).map_err(failed("remove", &mark)))
+            .and_then(|()| sync_path(wal_dir)))
     }
 
     fn publish_member(&self) -> Result<(), TargetError> {
         let data_dir = &self.target.data_dir;
         let staged = self.main.tree();
-        let into_existing = data_dir.exists();
         if let Some(mode) = self.mode {
-            let path = if into_existing { data_dir } else { &staged };
+            let path = if self.into_existing { data_dir } else { &staged };
             fs::set_permissions(path, fs::Permissions::from_mode(mode))
                 .map_err(failed("set the mode of", path))?;
         }
-        if into_existing {
-            rename_new(&staged.join("member"), &data_dir.join("member"))?;
-            sync_path(data_dir)
+        if self.into_existing {
+            rename_new(&staged.join("member"), &data_dir.join("member"))
         } else {
-            rename_new(&staged, data_dir)?;
-            sync_path(&parent(data_dir))
+            rename_new(&staged, data_dir)
         }
+    }
+
+    /// Makes the new entries of directories durable.
+    fn sync_parents(&self) -> Result<(), TargetError> {
+        let data_dir = &self.target.data_dir;
+        sync_path(&if self.into_existing { data_dir.clone() } else { parent(data_dir) })?;
+        let places = [Some(&self.main), self.wal.as_ref()];
+        for made in places.into_iter().flatten().flat_map(Place::made) {
+            sync_path(&parent(made))?;
+        }
+        Ok(())
     }
 
     fn publish_wal(&self, wal_dir: &Path) -> Result<(), TargetError> {
         let Some(place) = &self.wal else { return Ok(()) };
         let staged = place.tree();
-        if !self.target.wal_exists {
+        if self.target.wal_owner.is_none() {
             rename_new(&staged, wal_dir)?;
             return sync_path(&parent(wal_dir));
         }
         // A directory that is there, perhaps a mount point, perhaps with what a
-        // killed run left: the mark comes before all else.
-        let mark = wal_dir.join(UNFINISHED);
-        if !mark.exists() {
+        // killed run left: the mark comes before all else, and says of which
+        // member the WAL will be.
+        let (mark, segment) = (wal_dir.join(UNFINISHED), wal_dir.join(FIRST_SEGMENT));
+        if self.target.wal_unfinished {
+            fs::rename(staged.join(UNFINISHED), &mark).map_err(failed("publish", &mark))?;
+            sync_path(wal_dir)?;
+            match fs::remove_file(&segment) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(failed("remove what an earlier restore left:", &segment)(error));
+                }
+                _ => {}
+            }
+        } else {
             rename_new(&staged.join(UNFINISHED), &mark)?;
             sync_path(wal_dir)?;
         }
-        clear(wal_dir)?;
-        rename_new(&staged.join(FIRST_SEGMENT), &wal_dir.join(FIRST_SEGMENT))?;
+        rename_new(&staged.join(FIRST_SEGMENT), &segment)?;
         sync_path(wal_dir)
     }
-}
-
-/// Removes what a killed run left in a WAL's directory, but for the mark.
-fn clear(wal_dir: &Path) -> Result<(), TargetError> {
-    for entry in fs::read_dir(wal_dir).map_err(failed("read", wal_dir))? {
-        let entry = entry.map_err(failed("read", wal_dir))?;
-        let name = entry.file_name();
-        if name != UNFINISHED && name != INSIDE && name != "lost+found" {
-            remove(&entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 /// Renames, but never over anything.

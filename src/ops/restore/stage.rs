@@ -14,17 +14,21 @@ use crate::ops::Progress;
 use crate::source::Source;
 
 use super::RestoreError;
+use super::mark::{self, UNFINISHED};
 use super::place::{Place, make_directory, parent};
 use super::plan::Plan;
 use super::publish::Publication;
-use super::target::{Owner, Target, TargetError, UNFINISHED, failed};
+use super::target::{Owner, Target, TargetError, failed};
 
 /// A member directory in the making.
 #[derive(Debug)]
 pub(super) struct Staging {
     main: Place,
     wal: Option<Place>,
+    /// As asked for.
     owner: Option<Owner>,
+    /// Whether files can be given away.
+    root: bool,
     mode: Option<u32>,
     target: Target,
     snap_name: String,
@@ -41,6 +45,10 @@ impl Staging {
         snap_name: &str,
     ) -> Result<Self, TargetError> {
         let data_dir = &target.data_dir;
+        let root = rustix::process::geteuid().is_root();
+        if let Some(owner) = owner.filter(|owner| !root && owner.uid != rustix::process::geteuid().as_raw()) {
+            return Err(TargetError::NotRoot { owner });
+        }
         // A WAL inside the data directory needs that directory first.
         let main = if target.existing_owner.is_some() || target.wal_inside {
             Place::inside(data_dir)?
@@ -48,24 +56,23 @@ impl Staging {
             Place::beside(data_dir)?
         };
         let wal = match &target.wal_dir {
-            Some(wal_dir) if target.wal_exists => Some(Place::inside(wal_dir)?),
+            Some(wal_dir) if target.wal_owner.is_some() => Some(Place::inside(wal_dir)?),
             Some(wal_dir) => Some(Place::beside(wal_dir)?),
             None => None,
         };
         // Before this run had the locks, another one may have published.
         let again = Target::examine(data_dir, target.wal_dir.as_deref())?;
-        let wal_appeared = again.wal_exists && !target.wal_exists;
+        let wal_appeared = again.wal_owner.is_some() && target.wal_owner.is_none();
         if wal_appeared
             || again.existing_owner.is_some() && target.existing_owner.is_none() && !target.wal_inside
         {
             return Err(TargetError::Busy { path: data_dir.clone() });
         }
-        // Root keeps the owner that was there; others cannot give files away.
-        let existing = target.existing_owner.filter(|_| rustix::process::geteuid().is_root());
         Ok(Self {
             main,
             wal,
-            owner: owner.or(existing),
+            owner,
+            root,
             mode,
             target,
             snap_name: snap_name.to_owned(),
@@ -191,30 +198,39 @@ impl Staging {
         }
         file.write_all_at(head, 0).map_err(failed("write", &path))?;
         if self.wal.is_some() {
-            create(&self.wal().join(UNFINISHED), 0o600)?;
+            let mark = self.wal().join(UNFINISHED);
+            let content = mark::content(&self.target.data_dir, head.len())?;
+            create(&mark, 0o600)?.write_all(&content).map_err(failed("write", &mark))?;
         }
         Ok(())
     }
 
+    /// Gives what was written to who was named, or to the owner of the directory
+    /// that it goes into; root alone can do that.
     fn give_away(&self) -> Result<(), TargetError> {
-        let Some(owner) = self.owner else { return Ok(()) };
-        let segment = self.wal().join(wal::FIRST_SEGMENT);
-        let mut paths = vec![
-            self.member(),
-            self.snap(),
-            self.wal(),
-            self.db(),
-            self.snap().join(&self.snap_name),
-            segment,
-        ];
+        let existing = |owner: Option<Owner>| owner.filter(|_| self.root);
+        let owner = self.owner.or(existing(self.target.existing_owner));
+        let mut paths = vec![self.member(), self.snap(), self.db(), self.snap().join(&self.snap_name)];
         if self.target.existing_owner.is_none() {
             // The data directory itself, which is still to appear or was made.
             paths.push(self.main.tree());
-            paths.extend(self.main.made().iter().filter(|made| **made == self.target.data_dir).cloned());
         }
-        for path in paths {
-            std::os::unix::fs::chown(&path, Some(owner.uid), Some(owner.gid))
-                .map_err(failed("give away", &path))?;
+        if self.wal.is_none() {
+            paths.extend([self.wal(), self.wal().join(wal::FIRST_SEGMENT)]);
+        }
+        if self.owner.is_some() {
+            paths.extend(self.main.made().iter().cloned());
+            paths.extend(self.target.existing_owner.map(|_| self.target.data_dir.clone()));
+        }
+        give(owner, &paths)?;
+        if let Some(place) = &self.wal {
+            let owner = self.owner.or(existing(self.target.wal_owner)).or(owner);
+            let mut paths = vec![self.wal(), self.wal().join(wal::FIRST_SEGMENT)];
+            if self.owner.is_some() {
+                paths.extend(place.made().iter().cloned());
+                paths.extend(self.target.wal_owner.and(self.target.wal_dir.clone()));
+            }
+            give(owner, &paths)?;
         }
         Ok(())
     }
@@ -224,9 +240,20 @@ impl Staging {
         let wal_dir =
             self.target.wal_dir.clone().unwrap_or_else(|| self.target.data_dir.join("member").join("wal"));
         let Self { main, wal, mode, target, .. } = self;
-        Publication { main, wal, mode, target: &target }.publish()?;
+        let into_existing = target.existing_owner.is_some() || target.wal_inside;
+        let published = Publication { main, wal, mode, into_existing, target: &target }.publish()?;
+        published.map_err(RestoreError::NotDurable)?;
         Ok((target.data_dir, wal_dir))
     }
+}
+
+fn give(owner: Option<Owner>, paths: &[PathBuf]) -> Result<(), TargetError> {
+    let Some(owner) = owner else { return Ok(()) };
+    for path in paths {
+        std::os::unix::fs::chown(path, Some(owner.uid), Some(owner.gid))
+            .map_err(failed("give away", path))?;
+    }
+    Ok(())
 }
 
 /// A file whose every byte is read again after it was written.

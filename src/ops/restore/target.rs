@@ -8,6 +8,9 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
+use crate::etcd::wal::FIRST_SEGMENT;
+
+use super::mark::{self, UNFINISHED};
 use super::place::{INSIDE, name_beside};
 
 /// User and group ids.
@@ -17,6 +20,12 @@ pub struct Owner {
     pub uid: u32,
     /// The group.
     pub gid: u32,
+}
+
+impl Owner {
+    fn of(metadata: &fs::Metadata) -> Self {
+        Self { uid: metadata.uid(), gid: metadata.gid() }
+    }
 }
 
 /// Why a target cannot be used or written.
@@ -50,6 +59,18 @@ pub enum TargetError {
         path: PathBuf,
         /// What is in the way.
         why: &'static str,
+    },
+    /// Something of somebody else's stands where the restore would be staged.
+    #[error("{} is in the way and was not made by an earlier restore of this user", path.display())]
+    Foreign {
+        /// What stands there.
+        path: PathBuf,
+    },
+    /// Only root can give files away.
+    #[error("only root can give the files to user {} and group {}", owner.uid, owner.gid)]
+    NotRoot {
+        /// Who was to own them.
+        owner: Owner,
     },
     /// Another restore to the same place is running.
     #[error("another restore to {} is running", path.display())]
@@ -85,10 +106,6 @@ pub(super) fn failed<'p>(action: &'static str, path: &'p Path) -> impl FnOnce(io
     move |error| TargetError::Io { action, path: path.to_owned(), error }
 }
 
-/// Beside the WAL in a directory of its own, until the database is published:
-/// whoever finds it knows that the WAL belongs to no member yet.
-pub(super) const UNFINISHED: &str = "etcdsnap-unfinished-restore";
-
 /// A place to restore to, found usable.
 #[derive(Debug)]
 pub(super) struct Target {
@@ -98,8 +115,10 @@ pub(super) struct Target {
     pub(super) existing_owner: Option<Owner>,
     /// The WAL's directory, if it is not `member/wal`.
     pub(super) wal_dir: Option<PathBuf>,
-    /// Whether the WAL's directory exists.
-    pub(super) wal_exists: bool,
+    /// Who owns the WAL's directory, if it exists.
+    pub(super) wal_owner: Option<Owner>,
+    /// Whether the WAL's directory holds what a killed run left.
+    pub(super) wal_unfinished: bool,
     /// Whether the WAL's directory is inside the data directory.
     pub(super) wal_inside: bool,
 }
@@ -113,7 +132,8 @@ impl Target {
             data_dir: data_dir.to_owned(),
             existing_owner: None,
             wal_dir: None,
-            wal_exists: false,
+            wal_owner: None,
+            wal_unfinished: false,
             wal_inside: false,
         };
         // Of the data directory's entries, those that lead to the WAL.
@@ -142,15 +162,17 @@ impl Target {
                 _ => {}
             }
             target.wal_inside = within.is_some();
-            target.wal_exists = match usable(wal_dir, &[]) {
-                Err(TargetError::NotEmpty { .. }) if wal_dir.join(UNFINISHED).exists() => true,
-                Err(error) => return Err(error),
-                Ok(found) => found.is_some(),
+            target.wal_unfinished = mark::is_unfinished(wal_dir)?;
+            let left: &[OsString] = if target.wal_unfinished {
+                &[OsString::from(UNFINISHED), OsString::from(FIRST_SEGMENT)]
+            } else {
+                &[]
             };
+            target.wal_owner = usable(wal_dir, left)?.map(|found| Owner::of(&found));
             target.wal_dir = Some(wal_dir.to_owned());
         }
         let found = usable(data_dir, &leads_to_wal)?;
-        target.existing_owner = found.map(|found| Owner { uid: found.uid(), gid: found.gid() });
+        target.existing_owner = found.map(|found| Owner::of(&found));
         Ok(target)
     }
 }

@@ -242,6 +242,12 @@ fn check_content(
     let skipped = kinds.is_empty();
     let kubernetes = result(&findings, Check::Kubernetes, kinds);
     checks.push(CheckResult { skipped, ..kubernetes });
+    // With damage on the way to the buckets, nothing seen is nothing said.
+    if !state.tree_faults.is_empty() {
+        for check in &mut checks {
+            check.skipped |= check.worst.is_none() && check.covered.iter().all(|(_, count)| *count == 0);
+        }
+    }
     let window = state.window(keyspace.last);
     // What the small buckets say is not told if they cannot all be read.
     let facts = state.tree_faults.is_empty().then(|| Facts {
