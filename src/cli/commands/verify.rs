@@ -382,6 +382,7 @@ fn lost_keys(finding: &Finding, lost: &etcdsnap::bolt::KeyRange) -> String {
     };
     let what = if in_history { "records of revisions" } else { "keys" };
     match (&lost.lower, &lost.upper) {
+        (None, None) if finding.bucket.is_none() => "lost: all buckets".to_owned(),
         (None, None) => format!("lost: all {what} of the bucket"),
         (Some(lower), None) => format!("lost: {what} from {} on", show(lower)),
         (None, Some(upper)) => format!("lost: {what} below {}", show(upper)),
