@@ -15,7 +15,7 @@
 //! numbers come from 3.4.45, 3.5.33 and 3.7.1.
 
 use crate::bolt::{Bucket, Db, FaultLog, FileOffset, Fold, LeafView, WalkOptions, walk};
-use crate::codec::checksum::{self, Crc32c};
+use crate::codec::checksum::Crc32c;
 
 use super::keyspace::KeyspaceFold;
 use super::record::{Records, UnreadableLog};
@@ -189,14 +189,10 @@ impl<'a> Fold<'a> for Checksum<'_> {
     }
 }
 
-/// HashKV of a store without records: the seed alone.
-pub fn empty_hash() -> u32 {
-    checksum::crc32c(schema::KEY)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::checksum;
 
     #[test]
     fn the_window_answers_as_the_server_does() {
@@ -210,6 +206,6 @@ mod tests {
 
     #[test]
     fn the_seed_is_upstreams() {
-        assert_eq!(empty_hash(), 0x40a4_756d);
+        assert_eq!(checksum::crc32c(schema::KEY), 0x40a4_756d);
     }
 }

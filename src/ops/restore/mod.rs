@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use crate::bolt::{Db, OpenError, PatchError};
 use crate::etcd::membership::NewMembersError;
 use crate::etcd::peer_url::{BootstrapError, InitialCluster, PeerUrl};
-use crate::etcd::snapshot::{DigestVerdict, trailer};
+use crate::etcd::snapshot::DigestVerdict;
 use crate::source::{Source, SourceError};
 
 pub use plan::{Plan, StartsOn, Warning};
@@ -207,9 +207,4 @@ fn judge(report: &verify::Report, skip_hash_check: bool) -> Result<(), RestoreEr
         Some(DigestVerdict::Differs { .. }) => Err(RestoreError::DigestDiffers(Box::new(report.clone()))),
         _ => Err(RestoreError::MissingDigest(Box::new(report.clone()))),
     }
-}
-
-/// Whether `source` has a digest where upstream looks for one.
-pub fn has_digest(source: &Source, db: &Db<'_>) -> bool {
-    trailer(db, source.bytes()).digest().is_some()
 }

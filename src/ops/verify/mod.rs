@@ -57,8 +57,6 @@ pub struct Facts {
     pub live_keys: u64,
     /// Pages by kind.
     pub pages: PageCounts,
-    /// Whether the metas are as a snapshot stream leaves them.
-    pub from_stream: bool,
 }
 
 /// The answer.
@@ -256,7 +254,6 @@ fn check_content(
         compact_revision: window.compact,
         live_keys: keyspace.len() as u64,
         pages,
-        from_stream: db.is_snapshot_stream(),
     });
     Draft { findings, checks, facts }
 }
