@@ -10,17 +10,7 @@
 //! Source: kubernetes `pkg/kubeapiserver/default_storage_factory_builder.go`,
 //! `staging/src/k8s.io/apimachinery/pkg/runtime/serializer/protobuf`,
 //! `staging/src/k8s.io/apiserver/pkg/storage/value/encrypt`, 1.14 to 1.37.
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::indexing_slicing,
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::arithmetic_side_effects,
-        clippy::cast_possible_truncation
-    )
-)]
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
 pub mod dated;
 pub mod envelope;
