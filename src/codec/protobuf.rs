@@ -147,36 +147,40 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
 /// Iterates over the fields of a message. Ends after the first fault.
 #[derive(Debug, Clone)]
 pub struct Fields<'a> {
-    message: &'a [u8],
-    position: usize,
+    rest: &'a [u8],
+    length: usize,
 }
 
 impl<'a> Fields<'a> {
     /// Reads `message` from its start.
     #[inline]
     pub fn new(message: &'a [u8]) -> Self {
-        Self { message, position: 0 }
+        Self { rest: message, length: message.len() }
     }
 
     #[inline]
     fn varint(&mut self) -> Result<u64, WireFaultKind> {
         // One byte is by far the most common length.
-        if let Some(byte) = self.message.get(self.position)
-            && *byte < 0x80
-        {
-            self.position = self.position.saturating_add(1);
-            return Ok(u64::from(*byte));
+        match self.rest.split_first() {
+            Some((byte, rest)) if *byte < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_varint(),
         }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, WireFaultKind> {
         let mut value = 0u64;
         for shift in (0..70).step_by(7) {
-            let byte = *self.message.get(self.position).ok_or(WireFaultKind::Truncated)?;
-            self.position = self.position.saturating_add(1);
+            let (byte, rest) = self.rest.split_first().ok_or(WireFaultKind::Truncated)?;
+            self.rest = rest;
             let bits = u64::from(byte & 0x7f);
             if shift == 63 && bits > 1 {
                 return Err(WireFaultKind::VarintTooLong);
             }
             value |= bits << shift;
-            if byte < 0x80 {
+            if *byte < 0x80 {
                 return Ok(value);
             }
         }
@@ -186,9 +190,8 @@ impl<'a> Fields<'a> {
     #[inline]
     fn take(&mut self, length: u64) -> Result<&'a [u8], WireFaultKind> {
         let length = usize::try_from(length).map_err(|_| WireFaultKind::Truncated)?;
-        let end = self.position.checked_add(length).ok_or(WireFaultKind::Truncated)?;
-        let bytes = self.message.get(self.position..end).ok_or(WireFaultKind::Truncated)?;
-        self.position = end;
+        let (bytes, rest) = self.rest.split_at_checked(length).ok_or(WireFaultKind::Truncated)?;
+        self.rest = rest;
         Ok(bytes)
     }
 
@@ -224,14 +227,14 @@ impl<'a> Iterator for Fields<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.position >= self.message.len() {
+        if self.rest.is_empty() {
             return None;
         }
-        let offset = self.position;
+        let offset = self.length.saturating_sub(self.rest.len());
         Some(match self.field() {
             Ok((number, value)) => Ok(Field { number, value, offset }),
             Err(kind) => {
-                self.position = self.message.len();
+                self.rest = &[];
                 Err(WireFault { offset, kind })
             }
         })
