@@ -4,20 +4,34 @@
 //! key   ─▶ RegistryKey   which resource, namespace and name; or what else
 //! value ─▶ Envelope      how the object is stored, its kind, its bytes
 //!       ─▶ newest_time   when it was last touched, as far as it says
+//!       ─▶ object        the object in it as a tree: Value
+//!            ─▶ json, yaml, table, manifest: as kubectl shows it
 //! ```
 //!
-//! Nothing here decodes an object as a whole. Layout: `docs/format/kubernetes.md`.
+//! Layout: `docs/format/kubernetes.md`.
 //! Source: kubernetes `pkg/kubeapiserver/default_storage_factory_builder.go`,
 //! `staging/src/k8s.io/apimachinery/pkg/runtime/serializer/protobuf`,
 //! `staging/src/k8s.io/apiserver/pkg/storage/value/encrypt`, 1.14 to 1.37.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
+pub mod cbor;
 pub mod dated;
+pub mod encryption;
 pub mod envelope;
+pub mod field_table;
+pub mod human_duration;
+pub mod json;
+pub mod manifest;
+pub mod object;
+pub mod protobuf;
 pub mod registry_key;
 pub mod resources;
+pub mod select;
+pub mod table;
 pub mod type_name;
 pub mod unix_time;
+pub mod value;
+pub mod yaml;
 
 /// Snapshots of two API servers (1.35.4), against what those answered.
 #[cfg(test)]

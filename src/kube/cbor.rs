@@ -1,0 +1,1 @@
+//! CBOR as API servers store custom resources.

@@ -1,0 +1,1 @@
+//! JSON: read as Kubernetes reads it, written as kubectl writes it.

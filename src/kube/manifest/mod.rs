@@ -1,0 +1,1 @@
+//! Objects as manifests that can be applied to another cluster.

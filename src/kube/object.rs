@@ -1,0 +1,1 @@
+//! A stored value as an object.

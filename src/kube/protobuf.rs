@@ -1,0 +1,1 @@
+//! Objects in protobuf, decoded by the field table.

@@ -1,0 +1,1 @@
+//! Which objects: types, labels, fields and paths, as kubectl has them.

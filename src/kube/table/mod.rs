@@ -1,0 +1,1 @@
+//! The columns that the API server prints for each built-in kind.
