@@ -280,7 +280,7 @@ impl<'a, L> Keyspace<'a, L> {
         SortedKeys::new(keyed).map(move |(key, offset)| LiveKey { key, offset, image })
     }
 
-    /// Hands the live keys to `map`, in runs that follow
+    /// Hands the live keys that are `wanted` to `map`, in runs that follow
     /// each other in the order of the keys, side by side on `threads` threads;
     /// `join` gets what becomes of the runs, in order. With
     /// [`in_ranges`](KeyspaceFold::in_ranges) there are several, and the first is
@@ -288,6 +288,7 @@ impl<'a, L> Keyspace<'a, L> {
     pub fn by_key<T: Send>(
         &self,
         threads: NonZeroUsize,
+        wanted: impl Fn(&[u8]) -> bool + Sync,
         map: impl Fn(&mut dyn Iterator<Item = LiveKey<'a>>) -> T + Sync,
         join: impl FnMut(T) + Send,
     ) {
@@ -303,6 +304,7 @@ impl<'a, L> Keyspace<'a, L> {
             let mut offsets = range.clone();
             offsets.sort_unstable();
             let keyed = offsets.into_iter().filter_map(|offset| Some((key_at(&image, offset)?, offset)));
+            let keyed = keyed.filter(|(key, _)| wanted(key));
             let keys = SortedKeys::new(keyed.collect());
             map(&mut keys.map(|(key, offset)| LiveKey { key, offset, image }))
         };

@@ -1,12 +1,12 @@
-//! Which keys there are, and one key's value.
+//! Which keys there are.
 
 use std::num::NonZeroUsize;
 
-use crate::bolt::{Db, WalkOptions, leaves_backward, sample, walk};
+use crate::bolt::{Db, WalkOptions, sample, walk};
 use crate::etcd::hash_kv::Window;
 use crate::etcd::key_value::KeyValue;
 use crate::etcd::keyspace::{Keyspace, KeyspaceFold, LiveKey};
-use crate::etcd::record::{Record, RecordFold, Records};
+use crate::etcd::record::Records;
 use crate::etcd::schema;
 use crate::etcd::sorted::Ranges;
 
@@ -82,7 +82,19 @@ impl<'a> KeyListing<'a> {
         map: impl Fn(&mut dyn Iterator<Item = LiveKey<'a>>) -> T + Sync,
         join: impl FnMut(T) + Send,
     ) {
-        self.keyspace.by_key(threads, |run| map(&mut run.filter(is_visible)), join);
+        self.keyspace.by_key(threads, |key| !key.is_empty(), |run| map(run), join);
+    }
+
+    /// As [`by_key`](Self::by_key), but only the keys that begin with one of `prefixes`.
+    pub fn below<T: Send>(
+        &self,
+        prefixes: &[Vec<u8>],
+        threads: NonZeroUsize,
+        map: impl Fn(&mut dyn Iterator<Item = LiveKey<'a>>) -> T + Sync,
+        join: impl FnMut(T) + Send,
+    ) {
+        let below = |key: &[u8]| prefixes.iter().any(|prefix| key.starts_with(prefix));
+        self.keyspace.by_key(threads, below, map, join);
     }
 
     /// As [`by_key`](Self::by_key), in the order of the file, which is faster.
@@ -98,93 +110,4 @@ impl<'a> KeyListing<'a> {
 
 fn is_visible(live: &LiveKey<'_>) -> bool {
     !live.key.is_empty()
-}
-
-/// The newest record of one key.
-struct Newest<'k> {
-    key: &'k [u8],
-    at_most: i64,
-}
-
-impl<'a> RecordFold<'a> for Newest<'_> {
-    type Part = Option<Record<'a>>;
-    type Total = Option<Record<'a>>;
-
-    fn total(&self) -> Option<Record<'a>> {
-        None
-    }
-
-    fn part(&self) -> Option<Record<'a>> {
-        None
-    }
-
-    #[inline]
-    fn record(&self, part: &mut Option<Record<'a>>, record: &Record<'a>) {
-        if record.kv.key == self.key && record.revision.main <= self.at_most {
-            *part = Some(*record);
-        }
-    }
-
-    fn join(&self, total: &mut Option<Record<'a>>, part: Option<Record<'a>>) {
-        if part.is_some() {
-            *total = part;
-        }
-    }
-}
-
-/// The state of one key.
-#[derive(Debug)]
-pub struct KeyState<'a> {
-    /// Its newest record up to the revision; a tombstone if it was deleted.
-    pub newest: Option<Record<'a>>,
-    /// The revision that was asked for, or the current one.
-    pub revision: i64,
-    /// Damage that was skipped.
-    pub damage: Damage,
-}
-
-/// How many of the newest leaves are searched one after the other, before all
-/// are read side by side. What is asked for was often written lately; then most
-/// of the file need not be read at all.
-const NEWEST_LEAVES: usize = 2000;
-
-/// Looks up `key` as it was at `revision` or is now.
-///
-/// Damage is met only where it is looked at: if the key is found among the newest
-/// records, nothing is said of the rest of the file.
-///
-/// # Errors
-/// A revision that is not there; a damaged file, unless that is to be skipped.
-pub fn key<'a>(
-    db: &Db<'a>,
-    key: &[u8],
-    revision: Option<i64>,
-    settings: &Settings<'_>,
-) -> Result<KeyState<'a>, OpError> {
-    let window = window(db, settings);
-    let revision = window.resolve(revision)?;
-    // That a file is cut short is known at once and not passed over.
-    let whole = db.missing_bytes() == 0;
-    if let Some(found) = whole.then(|| among_newest(db, key, revision)).flatten() {
-        return Ok(KeyState { newest: Some(found), revision, damage: Damage::default() });
-    }
-    let options = WalkOptions { only: Some(&[schema::KEY]), ..settings.walk() };
-    let ((newest, records), report) = walk(db, &Records(Newest { key, at_most: revision }), &options);
-    let damage =
-        Damage { missing_bytes: db.missing_bytes(), tree: report.faults, records }.tolerated(settings)?;
-    Ok(KeyState { newest, revision, damage })
-}
-
-/// The newest record of `key`, if it is among the newest leaves and no damage
-/// stands before it.
-fn among_newest<'a>(db: &Db<'a>, key: &[u8], revision: i64) -> Option<Record<'a>> {
-    for leaf in leaves_backward(db, schema::KEY).take(NEWEST_LEAVES) {
-        for element in leaf.ok()?.iter().rev() {
-            let record = Record::parse(element).ok()?;
-            if record.kv.key == key && record.revision.main <= revision {
-                return Some(record);
-            }
-        }
-    }
-    None
 }

@@ -1,12 +1,15 @@
 //! Questions asked of a snapshot, and deeds done with it. Each returns a report
 //! as data; nothing here prints.
 
+pub mod dating;
 pub(crate) mod digest;
 pub mod finding;
 pub mod hashkv;
 pub mod keys;
 pub mod list;
+pub mod lookup;
 pub mod member_list;
+pub mod objects;
 pub mod restore;
 pub mod status;
 pub mod verify;

@@ -8,16 +8,14 @@ use crate::etcd::hash_kv::Window;
 use crate::etcd::keyspace::{Keyspace, KeyspaceFold};
 use crate::etcd::line::EtcdLine;
 use crate::etcd::record::{Record, RecordFold, Records, UnreadableLog};
-use crate::etcd::revision::Revision;
 use crate::etcd::schema;
 use crate::etcd::snapshot::{DigestVerdict, Snapshot, trailer};
 use crate::etcd::state::{LineEvidence, State};
 use crate::etcd::status_hash::StatusHash;
-use crate::kube::dated::newest_time;
 use crate::kube::envelope::Envelope;
 use crate::kube::registry_key::Prefixes;
-use crate::kube::unix_time::UnixTime;
 
+use super::dating::{DATED_AMONG, DatedWrite, newest_write};
 use super::member_list::{self, MembersReport};
 use super::{Damage, OpError, Settings, digest, prepare};
 
@@ -63,17 +61,6 @@ fn of(db: &Db<'_>, state: &State, hash: u32, keyspace: &Keyspace<'_>) -> Figures
 
 fn damage(db: &Db<'_>, report: WalkReport, records: UnreadableLog) -> Damage {
     Damage { missing_bytes: db.missing_bytes(), tree: report.faults, records }
-}
-
-/// A write that can be dated.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DatedWrite {
-    /// The newest time that the object itself carries.
-    pub time: UnixTime,
-    /// Its key.
-    pub key: Vec<u8>,
-    /// When it was written.
-    pub revision: Revision,
 }
 
 /// The rich page.
@@ -142,10 +129,6 @@ impl<'a> RecordFold<'a> for Latest {
     }
 }
 
-/// How many of the last records are searched for a time. In a living cluster
-/// every node renews a lease each ten seconds, so a few hundred would do.
-const DATED_AMONG: usize = 2000;
-
 /// Answers everything there is to say about a file at a glance.
 ///
 /// # Errors
@@ -186,15 +169,6 @@ pub fn status(snapshot: &Snapshot, prefixes: &Prefixes, settings: &Settings<'_>)
     };
     snapshot.source().finish()?;
     Ok(status)
-}
-
-fn newest_write<'r, 'a: 'r>(records: impl Iterator<Item = &'r Record<'a>>) -> Option<DatedWrite> {
-    let dated = records.filter(|record| !record.tombstone).filter_map(|record| {
-        let time = newest_time(record.kv.value)?;
-        Some(DatedWrite { time, key: record.kv.key.to_vec(), revision: record.revision })
-    });
-    // Of equal times the later write.
-    dated.max_by_key(|write| (write.time, write.revision))
 }
 
 /// Whether a value is, or was meant to be, what an API server stores.

@@ -10,7 +10,7 @@ use etcdsnap::etcd::state::State;
 use etcdsnap::ops::finding::{Check, Grade};
 use etcdsnap::ops::restore::{self, Plan, Request, RestoreError, Restored};
 use etcdsnap::ops::verify::{self, Report};
-use etcdsnap::ops::{Progress, Settings, hashkv, keys, list, member_list, status};
+use etcdsnap::ops::{Progress, Settings, hashkv, keys, list, lookup, member_list, status};
 use etcdsnap::source::Source;
 
 pub const THREADS: [usize; 3] = [1, 2, 5];
@@ -98,7 +98,7 @@ pub fn questions(file: &[u8]) {
         let _ = member_list::members(&snapshot, &settings);
         for revision in [None, Some(1), Some(9), Some(i64::MAX), Some(i64::MIN)] {
             let _ = hashkv::hashkv(&snapshot, revision, &settings);
-            let _ = keys::key(&db, b"k03", revision, &settings);
+            let _ = lookup::key(&db, b"k03", revision, &settings);
             if let Ok(listing) = keys::keys(&db, vec![b"k".to_vec(), b"/".to_vec()], revision, &settings) {
                 let mut keys = Vec::new();
                 listing.in_file_order(

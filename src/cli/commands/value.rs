@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use etcdsnap::etcd::record::Record;
 use etcdsnap::ops::OpError;
-use etcdsnap::ops::keys::key;
+use etcdsnap::ops::lookup::key;
 use serde::Serialize;
 
 use super::keys::{KeyDocument, skipped};

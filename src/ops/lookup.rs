@@ -1,0 +1,170 @@
+//! A few keys and what they hold, without reading more than it takes.
+
+use std::collections::HashMap;
+
+use crate::bolt::{Db, WalkOptions, leaves_backward, walk};
+use crate::etcd::record::{Record, RecordFold, Records};
+use crate::etcd::schema;
+
+use super::hashkv::window;
+use super::{Damage, OpError, Settings};
+
+/// The state of one key.
+#[derive(Debug)]
+pub struct KeyState<'a> {
+    /// Its newest record up to the revision; a tombstone if it was deleted.
+    pub newest: Option<Record<'a>>,
+    /// The revision that was asked for, or the current one.
+    pub revision: i64,
+    /// Damage that was skipped.
+    pub damage: Damage,
+}
+
+/// The states of several things, each of which may be under one key or another.
+#[derive(Debug)]
+pub struct States<'a> {
+    /// For each thing the newest record of any of its keys; a tombstone if that
+    /// was deleted.
+    pub newest: Vec<Option<Record<'a>>>,
+    /// The revision that was asked for, or the current one.
+    pub revision: i64,
+    /// Damage that was skipped.
+    pub damage: Damage,
+}
+
+/// How many of the newest leaves are searched one after the other, before all
+/// are read side by side. What is asked for was often written lately; then most
+/// of the file need not be read at all.
+const NEWEST_LEAVES: usize = 2000;
+
+/// Looks up `key` as it was at `revision` or is now.
+///
+/// Damage is met only where it is looked at: if the key is found among the newest
+/// records, nothing is said of the rest of the file.
+///
+/// # Errors
+/// A revision that is not there; a damaged file, unless that is to be skipped.
+pub fn key<'a>(
+    db: &Db<'a>,
+    key: &[u8],
+    revision: Option<i64>,
+    settings: &Settings<'_>,
+) -> Result<KeyState<'a>, OpError> {
+    let States { newest, revision, damage } = any_of(db, &[vec![key.to_vec()]], revision, settings)?;
+    Ok(KeyState { newest: newest.into_iter().next().flatten(), revision, damage })
+}
+
+/// Looks up several things at once, each of them under any of its keys, as
+/// [`key`] does.
+///
+/// # Errors
+/// As [`key`].
+pub fn any_of<'a>(
+    db: &Db<'a>,
+    things: &[Vec<Vec<u8>>],
+    revision: Option<i64>,
+    settings: &Settings<'_>,
+) -> Result<States<'a>, OpError> {
+    let window = window(db, settings);
+    let revision = window.resolve(revision)?;
+    let wanted = Wanted::new(things, revision);
+    // That a file is cut short is known at once and not passed over.
+    let whole = db.missing_bytes() == 0;
+    if let Some(newest) = whole.then(|| wanted.among_newest(db)).flatten() {
+        return Ok(States { newest, revision, damage: Damage::default() });
+    }
+    let options = WalkOptions { only: Some(&[schema::KEY]), ..settings.walk() };
+    let ((newest, records), report) = walk(db, &Records(wanted), &options);
+    let damage =
+        Damage { missing_bytes: db.missing_bytes(), tree: report.faults, records }.tolerated(settings)?;
+    Ok(States { newest, revision, damage })
+}
+
+/// Which keys are looked for.
+enum Keys<'k> {
+    /// A key alone, which is compared with each record's.
+    One(&'k [u8]),
+    /// The number of the thing that each key is of.
+    Many(HashMap<&'k [u8], usize>),
+}
+
+struct Wanted<'k> {
+    keys: Keys<'k>,
+    count: usize,
+    at_most: i64,
+}
+
+impl<'k> Wanted<'k> {
+    fn new(things: &'k [Vec<Vec<u8>>], at_most: i64) -> Self {
+        let keys = match things {
+            [keys] if keys.len() == 1 => Keys::One(keys.first().map_or(&[], Vec::as_slice)),
+            _ => {
+                let numbered = things.iter().enumerate();
+                let each =
+                    numbered.flat_map(|(number, keys)| keys.iter().map(move |key| (key.as_slice(), number)));
+                Keys::Many(each.collect())
+            }
+        };
+        Self { keys, count: things.len(), at_most }
+    }
+
+    /// The number of the thing that a record is of.
+    #[inline]
+    fn number(&self, record: &Record<'_>) -> Option<usize> {
+        if record.revision.main > self.at_most {
+            return None;
+        }
+        match &self.keys {
+            Keys::One(key) => (record.kv.key == *key).then_some(0),
+            Keys::Many(numbers) => numbers.get(record.kv.key).copied(),
+        }
+    }
+
+    /// The newest records of all, if they are among the newest leaves and no
+    /// damage stands before them.
+    fn among_newest<'a>(&self, db: &Db<'a>) -> Option<Vec<Option<Record<'a>>>> {
+        let mut found = vec![None; self.count];
+        let mut missing = self.count;
+        for leaf in leaves_backward(db, schema::KEY).take(NEWEST_LEAVES) {
+            for element in leaf.ok()?.iter().rev() {
+                let record = Record::parse(element).ok()?;
+                if let Some(place @ None) = self.number(&record).and_then(|number| found.get_mut(number)) {
+                    *place = Some(record);
+                    missing = missing.saturating_sub(1);
+                    if missing == 0 {
+                        return Some(found);
+                    }
+                }
+            }
+        }
+        None
+    }
+}
+
+impl<'a> RecordFold<'a> for Wanted<'_> {
+    type Part = HashMap<usize, Record<'a>>;
+    type Total = Vec<Option<Record<'a>>>;
+
+    fn total(&self) -> Self::Total {
+        vec![None; self.count]
+    }
+
+    fn part(&self) -> Self::Part {
+        HashMap::new()
+    }
+
+    #[inline]
+    fn record(&self, part: &mut Self::Part, record: &Record<'a>) {
+        if let Some(number) = self.number(record) {
+            part.insert(number, *record);
+        }
+    }
+
+    fn join(&self, total: &mut Self::Total, part: Self::Part) {
+        for (number, record) in part {
+            if let Some(newest) = total.get_mut(number) {
+                *newest = Some(record);
+            }
+        }
+    }
+}
