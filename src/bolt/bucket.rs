@@ -49,12 +49,6 @@ impl<'a> Bucket<'a> {
         self.depth == 0 && self.name == name
     }
 
-    /// An empty bucket without a name.
-    pub(crate) fn nameless() -> Self {
-        let root = BucketRoot::Inline { bytes: &[], offset: FileOffset(0) };
-        Self { name: &[], depth: 0, root, sequence: 0, top: Arc::default() }
-    }
-
     /// Reads the bucket that `element` holds.
     pub(crate) fn parse(element: &LeafElement<'a>, parent: Option<&Bucket<'a>>) -> Result<Self, FaultKind> {
         let value = element.value();

@@ -27,10 +27,11 @@ mod ordered;
 mod page;
 mod page_set;
 mod patch;
-
+mod plan;
 mod sample;
 mod tree;
 mod walk;
+mod walker;
 
 pub use backward::{LeavesBackward, leaves_backward};
 pub use bucket::{Bucket, BucketRoot};
@@ -41,11 +42,11 @@ pub use image::Image;
 pub use meta::{Meta, MetaFault, NO_FREELIST, PageSize};
 pub use ordered::ordered;
 pub use page::{BranchElement, LeafElement, PageFlags};
-
 pub use patch::{Entries, Patch, PatchError, Patched};
 pub use sample::sample;
 pub use walk::{
-    BucketCounts, PageCounts, WalkOptions, WalkReport, bucket_names, last_element, small_bucket, walk,
+    BucketCounts, PageCounts, WalkOptions, WalkReport, bucket_names, last_element, small_bucket,
+    small_buckets, walk,
 };
 
 /// Number of a page: its offset divided by the page size.

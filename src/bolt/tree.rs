@@ -31,18 +31,25 @@ impl Bounds<'_> {
     }
 }
 
-/// A piece of a tree to be worked on, not yet looked at unless it says so.
+/// A piece of a tree as [`quick`] lists it: not yet looked at.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Unit<'a> {
+pub(crate) enum Believed<'a> {
     /// A branch page whose children are believed to be leaves.
     Parent { page: PageId, bounds: Bounds<'a> },
-    /// A page believed to be a leaf; `root` if it is the bucket's only page.
-    Leaf { page: PageId, bounds: Bounds<'a>, root: bool },
-    /// A leaf whose header [`careful`] has read and whose first page it has
-    /// claimed. Its overflow pages are claimed when it is read: by then every
-    /// page that anything points at is claimed, so of two runs that overlap it
-    /// is the one that reaches into the other that gives way.
-    Claimed { page: Page<'a>, bounds: Bounds<'a>, root: bool },
+    /// A page believed to be a leaf, and the bucket's only page.
+    Root { page: PageId },
+    /// The page of an inline bucket.
+    Inline { bytes: &'a [u8], offset: FileOffset },
+}
+
+/// A piece of a tree as [`careful`] lists it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Seen<'a> {
+    /// A leaf whose header was read and whose first page was claimed; `root` if
+    /// it is the bucket's only page. Its overflow pages are claimed when it is
+    /// read: by then every page that anything points at is claimed, so of two
+    /// runs that overlap it is the one that reaches into the other that gives way.
+    Leaf { page: Page<'a>, bounds: Bounds<'a>, root: bool },
     /// The page of an inline bucket.
     Inline { bytes: &'a [u8], offset: FileOffset },
 }
@@ -80,20 +87,20 @@ pub(crate) fn claim<'a>(
     Ok(page)
 }
 
-/// Lists the units of the bucket at `root`, reading its upper levels only.
+/// Lists what the bucket at `root` has, reading its upper levels only.
 pub(crate) fn quick<'a>(
     image: &Image<'a>,
     claimed: &PageSet,
     root: BucketRoot<'a>,
     count: &mut BranchCount,
-) -> Result<Vec<Unit<'a>>, Irregular> {
+) -> Result<Vec<Believed<'a>>, Irregular> {
     let root = match root {
-        BucketRoot::Inline { bytes, offset } => return Ok(vec![Unit::Inline { bytes, offset }]),
+        BucketRoot::Inline { bytes, offset } => return Ok(vec![Believed::Inline { bytes, offset }]),
         BucketRoot::Tree(root) => root,
     };
     let first = image.page(root).map_err(|_| Irregular)?;
     if first.flags == PageFlags::LEAF {
-        return Ok(vec![Unit::Leaf { page: root, bounds: Bounds::default(), root: true }]);
+        return Ok(vec![Believed::Root { page: root }]);
     }
     let mut level = vec![(root, Bounds::default())];
     for _ in 0..MAX_DEPTH {
@@ -108,7 +115,7 @@ pub(crate) fn quick<'a>(
             return Err(Irregular);
         }
         if image.page(child).map_err(|_| Irregular)?.flags == PageFlags::LEAF {
-            return Ok(level.into_iter().map(|(page, bounds)| Unit::Parent { page, bounds }).collect());
+            return Ok(level.into_iter().map(|(page, bounds)| Believed::Parent { page, bounds }).collect());
         }
         let mut next = Vec::new();
         for (id, bounds) in level {
@@ -177,9 +184,9 @@ pub(crate) fn careful<'a>(
     root: BucketRoot<'a>,
     count: &mut BranchCount,
     mut fault: impl FnMut(ListFault<'a>),
-) -> Vec<Unit<'a>> {
+) -> Vec<Seen<'a>> {
     let root = match root {
-        BucketRoot::Inline { bytes, offset } => return vec![Unit::Inline { bytes, offset }],
+        BucketRoot::Inline { bytes, offset } => return vec![Seen::Inline { bytes, offset }],
         BucketRoot::Tree(root) => root,
     };
     let mut units = Vec::new();
@@ -199,7 +206,7 @@ pub(crate) fn careful<'a>(
                         let kind = FaultKind::UnevenDepth { first, depth };
                         fault(ListFault { page: id, element: None, kind, lost: None });
                     }
-                    units.push(Unit::Claimed { page, bounds, root: depth == 0 });
+                    units.push(Seen::Leaf { page, bounds, root: depth == 0 });
                 }
                 Ok(page) => match page.branch_elements() {
                     Err(kind) => lose(kind),
