@@ -14,6 +14,8 @@
 
 mod support;
 
+use etcdsnap::etcd::snapshot::Snapshot;
+use etcdsnap::ops::{Lost, OpError, Progress, Settings, hashkv, keys, list, member_list, status};
 use support::store::{self, Built, Put, Store, deletion, leased, member, message, put, revision};
 use support::{Entry, MetaFields, NO_FREELIST, Pages, ask, bucket, entry, inline_bucket, tree_bucket};
 
@@ -874,6 +876,18 @@ content! {
         let kv = Put { create: 0, modified: 0, version: 0, key: b"k01", ..write(62) };
         s.key.push(Entry { key: deletion("k01", 62).key, ..record(62, kv) });
     } => ["suspicious history/tombstone-content page 12"];
+    a_deletion_that_lost_its_mark |s| { s.key.push(Entry { key: revision(62, 0), ..deletion("k01", 62) }); } => ["data-lost history/deletion-unmarked page 12"];
+    a_deletion_that_lost_its_mark_and_the_key_born_again |s| {
+        s.key.push(Entry { key: revision(62, 0), ..deletion("k01", 62) });
+        s.key.push(put("k01", 63, 63, 1));
+    } => ["data-lost history/deletion-unmarked page 12"];
+    a_write_with_the_mark_of_a_deletion |s| {
+        let key = deletion("new", 62).key;
+        s.key.push(Entry { key, ..record(62, write(62)) });
+    } => [
+        "data-lost history/nothing-to-delete page 12",
+        "data-lost history/write-marked-deleted page 12",
+    ];
     a_write_under_no_key |s| { s.key.push(record(62, Put { key: b"", ..write(62) })); } => ["suspicious history/empty-key page 12"];
     the_record_of_a_bumped_restore |s| { s.key.push(entry(revision(900, 0), "")); } => [];
     a_nested_bucket_among_the_records |s| {
@@ -964,6 +978,72 @@ fn what_a_compaction_drops_is_not_missed() {
     expect(&store.build().file, &[]);
     store.key.remove(of(20) - of(16));
     expect(&store.build().file, &["data-lost history/nothing-to-delete page 4"]);
+}
+
+/// Asks what a damaged file answers when damage is to be skipped: nothing, if
+/// what the answer is made of is gone, told with its one cause.
+fn nothing_left(file: &[u8], lost: &Lost, questions: &[&str]) {
+    let snapshot = Snapshot::from_source(ask::source(file)).expect("it opens");
+    let db = snapshot.db().expect("it opens");
+    let progress = Progress::default();
+    let settings = Settings { skip_damaged: true, ..Settings::new(&progress) };
+    let answers = [
+        ("status", status::status(&snapshot, &Default::default(), &settings).err()),
+        ("figures", status::figures(&snapshot, &settings).err()),
+        ("hashkv", hashkv::hashkv(&snapshot, None, &settings).err()),
+        ("members", member_list::members(&snapshot, &settings).err()),
+        ("keys", keys::keys(&db, Vec::new(), None, &settings).err()),
+        ("key", keys::key(&db, b"k03", None, &settings).err()),
+        ("list", list::list(&db, &list::Selection::default(), &settings).err()),
+    ];
+    for (question, error) in answers {
+        match error {
+            Some(OpError::NothingLeft { lost: found, damage }) => {
+                assert_eq!((&found, damage.len()), (lost, 1), "{question}: {damage}");
+                assert!(questions.contains(&question), "{question}");
+            }
+            Some(error) => panic!("{question}: {error}"),
+            None => assert!(!questions.contains(&question), "{question} was answered"),
+        }
+    }
+}
+
+#[test]
+fn what_is_lost_whole_cannot_be_skipped() {
+    let of_key = ["status", "figures", "hashkv", "keys", "key", "list"];
+    let all = [&of_key[..], &["members"]].concat();
+    let broken = |page: u64| {
+        let mut built = sample().build();
+        built.flags(page, 0x77);
+        built.file
+    };
+    nothing_left(&broken(ROOT), &Lost::AllBuckets, &all);
+    nothing_left(&broken(KEY_ROOT), &Lost::Bucket(b"key"), &of_key);
+    let inline = |name: &str| {
+        let mut built = sample().build();
+        let at = built.bucket(name) + 16 + 8;
+        built.set(at, &[0x77]);
+        built.file
+    };
+    nothing_left(&inline("members"), &Lost::Bucket(b"members"), &["members"]);
+    nothing_left(&inline("alarm"), &Lost::AllBuckets, &[]);
+}
+
+#[test]
+fn what_depends_on_a_lost_compact_revision_is_refused_unless_damage_is_skipped() {
+    let mut built = sample().build();
+    let at = built.bucket("meta") + 16 + 8;
+    built.set(at, &[0x77]);
+    let snapshot = Snapshot::from_source(ask::source(&built.file)).expect("it opens");
+    let db = snapshot.db().expect("it opens");
+    let progress = Progress::default();
+    for skip_damaged in [false, true] {
+        let settings = Settings { skip_damaged, ..Settings::new(&progress) };
+        let hash = hashkv::hashkv(&snapshot, None, &settings);
+        let listing = keys::keys(&db, Vec::new(), None, &settings);
+        assert_eq!((hash.is_ok(), listing.is_ok()), (skip_damaged, skip_damaged));
+        assert!(hash.is_ok_and(|hash| hash.damage.len() == 1) || !skip_damaged);
+    }
 }
 
 /// A ConfigMap as an API server stores it, less its last bytes.

@@ -157,6 +157,14 @@ pub(crate) fn meaning(code: &str) -> (&'static str, Option<&'static str>) {
             "Records are missing from the history above the compact revision, where etcd never drops any.",
             Some("Keys may have vanished or show an old value. Use another copy or another backup."),
         ),
+        "deletion-unmarked" => (
+            "A deletion has lost its mark: etcd would serve the key as alive, with an empty value, and an API server would fail to list the type of such an object.",
+            Some("Use another copy or another backup."),
+        ),
+        "write-marked-deleted" => (
+            "A write carries the mark of a deletion: etcd would take the key for deleted, and its last value is lost to it.",
+            Some("Use another copy or another backup."),
+        ),
         "mod-revision"
         | "create-revision"
         | "version"

@@ -14,7 +14,7 @@
 //! Source: etcd `server/storage/mvcc/hash.go`, `key_index.go` @ v3.6.14; the same
 //! numbers come from 3.4.45, 3.5.33 and 3.7.1.
 
-use crate::bolt::{Bucket, Db, FaultLog, FileOffset, Fold, LeafView, WalkOptions, walk};
+use crate::bolt::{Bucket, Db, FaultLog, FileOffset, Fold, LeafView, WalkOptions, WalkReport, walk};
 use crate::codec::checksum::Crc32c;
 
 use super::keyspace::KeyspaceFold;
@@ -96,6 +96,15 @@ pub struct HashKvFaults {
     pub tree: FaultLog,
     /// Records that could not be read.
     pub records: UnreadableLog,
+    /// Whether damage left nothing at all to hash.
+    pub all_lost: bool,
+}
+
+impl HashKvFaults {
+    fn of(report: WalkReport, records: UnreadableLog) -> Self {
+        let all_lost = report.is_lost(schema::KEY);
+        Self { tree: report.faults, records, all_lost }
+    }
 }
 
 /// Computes HashKV at `revision`, which must be inside the window whose compact
@@ -106,7 +115,8 @@ pub fn hash_kv(
     compact: Option<i64>,
     options: &WalkOptions<'_>,
 ) -> (HashKv, HashKvFaults) {
-    let options = WalkOptions { only: Some(&[schema::KEY]), ..*options };
+    // Bucket `meta` holds the compact revision: it takes part in the answer.
+    let options = WalkOptions { only: Some(&[schema::KEY, schema::META]), ..*options };
     let compact = compact.unwrap_or(-1);
     // Only records at or below the compact revision can be left out, so before
     // the first compaction there is no need to know which are alive.
@@ -114,7 +124,7 @@ pub fn hash_kv(
     let keep = (compact >= 0).then(|| {
         let ((alive, records), report) =
             walk(db, &Records(KeyspaceFold::new(db.image).at(revision)), &options);
-        faults = HashKvFaults { tree: report.faults, records };
+        faults = HashKvFaults::of(report, records);
         alive.sorted_offsets()
     });
     let checksum = Checksum { keep: keep.as_deref(), revision, compact };
@@ -123,7 +133,7 @@ pub fn hash_kv(
     } else {
         // A record that is none has no part in the hash; that must be said.
         let ((hash, ((), records)), report) = walk(db, &(checksum, Records(())), &options);
-        faults = HashKvFaults { tree: report.faults, records };
+        faults = HashKvFaults::of(report, records);
         hash
     };
     (HashKv { hash: hash.value(), revision, compact_revision: compact }, faults)

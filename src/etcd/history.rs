@@ -12,6 +12,7 @@
 
 use crate::bolt::{Excerpt, FileOffset};
 
+use super::key_value::KeyValue;
 use super::keyspace::Succession;
 use super::record::{Record, RecordFold};
 use super::revision::Revision;
@@ -48,6 +49,12 @@ pub enum HistoryFaultKind {
     },
     /// A tombstone that holds more than its key.
     TombstoneContent,
+    /// A tombstone's message under the key of a write: the deletion is lost, and
+    /// the key is alive again, with an empty value.
+    DeletionUnmarked,
+    /// A write's message under the key of a tombstone: the write is lost, and the
+    /// key is gone.
+    WriteMarkedDeleted,
     /// A write under the empty key that is not a restore's bump record.
     EmptyKey,
     /// The same revision as the record before, once as write, once as deletion.
@@ -93,6 +100,8 @@ impl HistoryFaultKind {
             Self::Version(_) => "version",
             Self::FirstVersion { .. } => "first-version",
             Self::TombstoneContent => "tombstone-content",
+            Self::DeletionUnmarked => "deletion-unmarked",
+            Self::WriteMarkedDeleted => "write-marked-deleted",
             Self::EmptyKey => "empty-key",
             Self::Repeated => "revision-repeated",
             Self::Gap { .. } => "revision-gap",
@@ -105,11 +114,16 @@ impl HistoryFaultKind {
         }
     }
 
-    /// Whether records are missing, rather than wrong.
+    /// Whether writes or deletions are gone, rather than odd.
     pub fn is_loss(&self) -> bool {
         matches!(
             self,
-            Self::Gap { .. } | Self::SubGap { .. } | Self::NothingToUpdate(_) | Self::NothingToDelete
+            Self::Gap { .. }
+                | Self::SubGap { .. }
+                | Self::NothingToUpdate(_)
+                | Self::NothingToDelete
+                | Self::DeletionUnmarked
+                | Self::WriteMarkedDeleted
         )
     }
 }
@@ -171,9 +185,9 @@ impl RevisionOrder {
     fn alone(record: &Record<'_>, log: &mut HistoryLog) {
         let kv = &record.kv;
         if record.tombstone {
-            if (kv.create_revision, kv.mod_revision, kv.version, kv.lease) != (0, 0, 0, 0)
-                || !kv.value.is_empty()
-            {
+            if is_write(record) {
+                log.push(record, HistoryFaultKind::WriteMarkedDeleted);
+            } else if !is_key_alone(record) {
                 log.push(record, HistoryFaultKind::TombstoneContent);
             }
             if kv.key.is_empty() {
@@ -186,6 +200,10 @@ impl RevisionOrder {
         }
         if kv.key.is_empty() {
             log.push(record, HistoryFaultKind::EmptyKey);
+        }
+        if is_key_alone(record) {
+            log.push(record, HistoryFaultKind::DeletionUnmarked);
+            return;
         }
         let main = record.revision.main;
         if kv.mod_revision != main {
@@ -231,6 +249,18 @@ impl RevisionOrder {
             log.push(record, HistoryFaultKind::SubGap { expected: 0 });
         }
     }
+}
+
+/// Whether the message is that of a tombstone. Every write has a create revision,
+/// a mod revision and a version of at least 1.
+fn is_key_alone(record: &Record<'_>) -> bool {
+    record.kv == KeyValue { key: record.kv.key, ..KeyValue::default() }
+}
+
+/// Whether the message is that of the write at its revision.
+fn is_write(record: &Record<'_>) -> bool {
+    let kv = &record.kv;
+    kv.mod_revision == record.revision.main && kv.create_revision > 0 && kv.version > 0
 }
 
 impl<'a> RecordFold<'a> for RevisionOrder {
@@ -289,7 +319,10 @@ impl<'a> Succession<'a> for Lives {
             return;
         }
         let all_there = current.revision.main > self.compact;
-        let kind = match (previous, current.tombstone) {
+        // That a deletion lost its mark is told of it alone, and not again of what
+        // it did or of what came after.
+        let previous = previous.filter(|previous| !is_key_alone(previous));
+        let kind = match (previous, current.tombstone || is_key_alone(current)) {
             (Some(_), true) => return,
             // Deleted twice is no harm: the second did nothing.
             (None, true) if all_there => HistoryFaultKind::NothingToDelete,
@@ -314,7 +347,6 @@ impl<'a> Succession<'a> for Lives {
 
 #[cfg(test)]
 mod tests {
-    use super::super::key_value::KeyValue;
     use super::*;
 
     fn put(main: i64, sub: i64, create: i64, version: i64) -> Record<'static> {
@@ -379,6 +411,10 @@ mod tests {
         let mut full = deletion(3);
         full.kv.value = b"v";
         assert_eq!(order(0, &[put(2, 0, 2, 1), full]), ["tombstone-content"]);
+        let unmarked = Record { tombstone: false, ..deletion(3) };
+        assert_eq!(order(0, &[put(2, 0, 2, 1), unmarked]), ["deletion-unmarked"]);
+        let marked = Record { tombstone: true, ..put(3, 0, 2, 2) };
+        assert_eq!(order(0, &[put(2, 0, 2, 1), marked]), ["write-marked-deleted"]);
         let mut nameless = put(2, 0, 2, 1);
         nameless.kv.key = b"";
         assert_eq!(order(0, &[nameless]), ["empty-key"]);
@@ -396,6 +432,11 @@ mod tests {
         assert_eq!(follow(5, None, put(3, 0, 2, 2)), None);
         assert_eq!(follow(0, None, put(3, 0, 2, 2)), Some("nothing-to-update"));
         assert_eq!(follow(0, None, deletion(3)), Some("nothing-to-delete"));
+        let unmarked = |main| Record { tombstone: false, ..deletion(main) };
+        assert_eq!(follow(0, Some(put(2, 0, 2, 1)), unmarked(3)), None);
+        assert_eq!(follow(0, None, unmarked(3)), Some("nothing-to-delete"));
+        assert_eq!(follow(0, Some(unmarked(3)), put(4, 0, 4, 1)), None);
+        assert_eq!(follow(0, Some(unmarked(3)), deletion(4)), Some("nothing-to-delete"));
         assert_eq!(follow(0, Some(put(2, 0, 2, 1)), put(3, 0, 3, 1)), Some("born-twice"));
         assert_eq!(follow(0, Some(put(2, 0, 2, 1)), put(4, 0, 2, 3)), Some("version-step"));
         assert_eq!(follow(0, Some(put(4, 0, 2, 3)), put(5, 0, 3, 2)), Some("create-revision-changed"));

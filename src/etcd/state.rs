@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::bolt::{Db, Excerpt, FaultLog, FileOffset, LeafElement, small_bucket};
+use crate::bolt::{Db, Excerpt, FaultLog, FileOffset, LeafElement, bucket_names, small_buckets};
 use crate::codec::fixed::u64_be;
 use crate::codec::protobuf::WireFault;
 
@@ -56,8 +56,10 @@ pub struct State {
     pub faults: Vec<EntryFault>,
     /// How many such entries there are.
     pub fault_count: u64,
-    /// Damage on the way to these buckets.
+    /// Damage in these buckets and on the way to them.
     pub tree_faults: FaultLog,
+    /// Those of these buckets of which nothing could be read for damage.
+    pub unread: Vec<&'static [u8]>,
     /// Entries read, over all these buckets.
     pub entries: u64,
 }
@@ -149,19 +151,38 @@ pub enum LineEvidence {
     Absence,
 }
 
+/// Takes in one entry of a small bucket.
+type ReadEntry = fn(&mut State, &[u8], &[u8]) -> Result<(), EntryFaultKind>;
+
 impl State {
     /// How many faults are kept in full.
     pub const KEPT: usize = 1000;
+    const BUCKETS: [&[u8]; 8] = [
+        schema::META,
+        schema::CLUSTER,
+        schema::MEMBERS,
+        schema::MEMBERS_REMOVED,
+        schema::ALARM,
+        schema::AUTH,
+        schema::AUTH_USERS,
+        schema::AUTH_ROLES,
+    ];
 
     /// Reads the small buckets of `db`.
     pub fn read(db: &Db<'_>) -> Self {
-        let mut state = Self::default();
-        let (names, faults) = crate::bolt::bucket_names(db);
-        state.buckets = names;
-        state.tree_faults = faults;
-        state.each(db, "meta", schema::META, Self::meta);
-        state.each(db, "cluster", schema::CLUSTER, Self::cluster);
-        state.each(db, "members", schema::MEMBERS, |state, key, value| {
+        // One walk for all of them, so that what is wrong on the way is told once.
+        let (elements, report) = small_buckets(db, &Self::BUCKETS);
+        let mut state = Self { buckets: bucket_names(db).0, ..Self::default() };
+        state.unread = Self::BUCKETS.into_iter().filter(|name| report.is_lost(name)).collect();
+        state.tree_faults = report.faults;
+        let mut each = |bucket, name: &[u8], entry: ReadEntry| {
+            for element in elements.get(name).into_iter().flatten() {
+                state.entry(bucket, element, entry);
+            }
+        };
+        each("meta", schema::META, Self::meta);
+        each("cluster", schema::CLUSTER, Self::cluster);
+        each("members", schema::MEMBERS, |state, key, value| {
             let member = Member::parse(value)?;
             if key != member.id.to_string().as_bytes() {
                 return Err(EntryFaultKind::OtherMember(member.id));
@@ -169,16 +190,16 @@ impl State {
             state.members.push(member);
             Ok(())
         });
-        state.each(db, "members_removed", schema::MEMBERS_REMOVED, |state, key, value| {
+        each("members_removed", schema::MEMBERS_REMOVED, |state, key, value| {
             state.removed.push(Removed::parse(key, value)?.id);
             Ok(())
         });
-        state.each(db, "alarm", schema::ALARM, |state, key, _| {
+        each("alarm", schema::ALARM, |state, key, _| {
             state.alarms.push(Alarm::parse(key)?);
             Ok(())
         });
-        state.each(db, "auth", schema::AUTH, Self::auth);
-        state.each(db, "authUsers", schema::AUTH_USERS, |state, key, value| {
+        each("auth", schema::AUTH, Self::auth);
+        each("authUsers", schema::AUTH_USERS, |state, key, value| {
             let user = User::parse(value)?;
             if user.name != key {
                 return Err(EntryFaultKind::OtherName);
@@ -186,7 +207,7 @@ impl State {
             state.users.push(user);
             Ok(())
         });
-        state.each(db, "authRoles", schema::AUTH_ROLES, |state, key, value| {
+        each("authRoles", schema::AUTH_ROLES, |state, key, value| {
             let role = Role::parse(value)?;
             if role.name != key {
                 return Err(EntryFaultKind::OtherName);
@@ -198,25 +219,15 @@ impl State {
         state
     }
 
-    fn each(
-        &mut self,
-        db: &Db<'_>,
-        bucket: &'static str,
-        name: &[u8],
-        mut entry: impl FnMut(&mut Self, &[u8], &[u8]) -> Result<(), EntryFaultKind>,
-    ) {
-        let (elements, faults) = small_bucket(db, name);
-        self.tree_faults.append(faults);
-        for element in &elements {
-            self.entries = self.entries.saturating_add(1);
-            let read = if element.is_bucket {
-                Err(EntryFaultKind::Bucket)
-            } else {
-                entry(self, element.key(), element.value())
-            };
-            if let Err(kind) = read {
-                self.fault(bucket, element, kind);
-            }
+    fn entry(&mut self, bucket: &'static str, element: &LeafElement<'_>, entry: ReadEntry) {
+        self.entries = self.entries.saturating_add(1);
+        let read = if element.is_bucket {
+            Err(EntryFaultKind::Bucket)
+        } else {
+            entry(self, element.key(), element.value())
+        };
+        if let Err(kind) = read {
+            self.fault(bucket, element, kind);
         }
     }
 

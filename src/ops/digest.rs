@@ -41,6 +41,6 @@ pub(crate) fn alongside<T>(
         let hashing = scope.spawn(hash);
         let others = NonZeroUsize::new(settings.threads.get().saturating_sub(1));
         let done = work(others.unwrap_or(NonZeroUsize::MIN));
-        (hashing.join().unwrap_or(DigestVerdict::Absent), done)
+        (hashing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), done)
     })
 }

@@ -8,7 +8,7 @@ use crate::etcd::schema;
 use crate::etcd::snapshot::Snapshot;
 use crate::etcd::state::State;
 
-use super::{Damage, OpError, Settings, prepare};
+use super::{Damage, Lost, OpError, Settings, prepare};
 
 /// The answer for one file.
 #[derive(Debug, Clone)]
@@ -46,8 +46,9 @@ fn at(
     settings: &Settings<'_>,
 ) -> Result<HashKvReport, OpError> {
     let (hash, faults) = hash_kv(db, revision, compact, &settings.walk());
+    let lost = Lost::of(db, schema::KEY, faults.all_lost);
     let damage = Damage { missing_bytes: db.missing_bytes(), tree: faults.tree, records: faults.records }
-        .tolerated(settings)?;
+        .tolerated(lost, settings)?;
     Ok(HashKvReport { hash, window, damage })
 }
 

@@ -2,16 +2,16 @@
 
 use std::num::NonZeroUsize;
 
-use crate::bolt::{Db, WalkOptions, sample, walk};
+use crate::bolt::{Db, WalkOptions, WalkReport, sample, walk};
 use crate::etcd::hash_kv::Window;
 use crate::etcd::key_value::KeyValue;
 use crate::etcd::keyspace::{Keyspace, KeyspaceFold, LiveKey};
-use crate::etcd::record::Records;
+use crate::etcd::record::{Records, UnreadableLog};
 use crate::etcd::schema;
 use crate::etcd::sorted::Ranges;
 
 use super::hashkv::window;
-use super::{Damage, OpError, Settings};
+use super::{Damage, Lost, OpError, Settings};
 
 /// The live keys of a store at a revision.
 #[derive(Debug)]
@@ -39,11 +39,25 @@ pub fn keys<'a>(
     let window = window(db, settings);
     let revision = window.resolve(revision)?;
     let fold = KeyspaceFold::new(db.image).at(revision).in_ranges(ranges(db)).with_prefixes(prefixes);
-    let options = WalkOptions { only: Some(&[schema::KEY]), ..settings.walk() };
-    let ((keyspace, records), report) = walk(db, &Records(fold), &options);
-    let damage =
-        Damage { missing_bytes: db.missing_bytes(), tree: report.faults, records }.tolerated(settings)?;
+    let ((keyspace, records), report) = walk(db, &Records(fold), &options(settings));
+    let damage = damage(db, report, records, settings)?;
     Ok(KeyListing { keyspace, revision, window, damage })
+}
+
+/// The records, and what says which revisions there are.
+pub(super) fn options<'s>(settings: &Settings<'s>) -> WalkOptions<'s> {
+    WalkOptions { only: Some(&[schema::KEY, schema::META]), ..settings.walk() }
+}
+
+/// What is damaged, if that can be passed over.
+pub(super) fn damage(
+    db: &Db<'_>,
+    report: WalkReport,
+    records: UnreadableLog,
+    settings: &Settings<'_>,
+) -> Result<Damage, OpError> {
+    let lost = Lost::of(db, schema::KEY, report.is_lost(schema::KEY));
+    Damage { missing_bytes: db.missing_bytes(), tree: report.faults, records }.tolerated(lost, settings)
 }
 
 /// Ranges of some thousand keys each, by a sample of the records.

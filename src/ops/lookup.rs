@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use crate::bolt::{Db, WalkOptions, leaves_backward, walk};
+use crate::bolt::{Db, leaves_backward, walk};
 use crate::etcd::record::{Record, RecordFold, Records};
 use crate::etcd::schema;
 
 use super::hashkv::window;
+use super::keys::{damage, options};
 use super::{Damage, OpError, Settings};
 
 /// The state of one key.
@@ -73,10 +74,8 @@ pub fn any_of<'a>(
     if let Some(newest) = whole.then(|| wanted.among_newest(db)).flatten() {
         return Ok(States { newest, revision, damage: Damage::default() });
     }
-    let options = WalkOptions { only: Some(&[schema::KEY]), ..settings.walk() };
-    let ((newest, records), report) = walk(db, &Records(wanted), &options);
-    let damage =
-        Damage { missing_bytes: db.missing_bytes(), tree: report.faults, records }.tolerated(settings)?;
+    let ((newest, records), report) = walk(db, &Records(wanted), &options(settings));
+    let damage = damage(db, report, records, settings)?;
     Ok(States { newest, revision, damage })
 }
 

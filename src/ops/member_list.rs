@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::etcd::membership::{ClusterId, Member, MemberId};
 use crate::etcd::peer_url::PeerUrl;
+use crate::etcd::schema;
 use crate::etcd::snapshot::Snapshot;
 use crate::etcd::state::State;
 
 use super::finding::{Findings, Grade};
 use super::verify;
-use super::{Damage, OpError, Settings};
+use super::{Damage, Lost, OpError, Settings};
 
 /// What a member is to raft.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +41,8 @@ pub enum ClusterIdGuess {
     Certain(ClusterId),
     /// No member was ever removed: right, unless one was added later.
     Likely(ClusterId),
-    /// Members were removed, so the first ones are not known.
+    /// The first members are not known: some were removed, there are none, or
+    /// the lists are damaged.
     Unknown,
 }
 
@@ -73,7 +75,8 @@ pub const DEFAULT_TOKEN: &str = "etcd-cluster";
 pub fn members(snapshot: &Snapshot, settings: &Settings<'_>) -> Result<MembersReport, OpError> {
     let db = snapshot.db()?;
     let state = State::read(&db);
-    let damage = Damage { tree: state.tree_faults.clone(), ..Damage::default() }.tolerated(settings)?;
+    let lost = Lost::of(&db, schema::MEMBERS, state.unread.contains(&schema::MEMBERS));
+    let damage = Damage { tree: state.tree_faults.clone(), ..Damage::default() }.tolerated(lost, settings)?;
     snapshot.source().finish()?;
     Ok(report(&state, damage))
 }
@@ -116,7 +119,7 @@ pub(crate) fn report(state: &State, damage: Damage) -> MembersReport {
 }
 
 fn cluster_id(state: &State) -> ClusterIdGuess {
-    if !state.removed.is_empty() || state.members.is_empty() {
+    if !state.removed.is_empty() || state.members.is_empty() || !state.tree_faults.is_empty() {
         return ClusterIdGuess::Unknown;
     }
     let ids: Vec<MemberId> = state.members.iter().map(|member| member.id).collect();

@@ -1,6 +1,7 @@
 //! Questions asked of a snapshot, and deeds done with it. Each returns a report
 //! as data; nothing here prints.
 
+mod damage;
 pub mod dating;
 pub(crate) mod digest;
 pub mod finding;
@@ -17,11 +18,12 @@ pub mod verify;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::bolt::{FaultLog, WalkOptions};
+use crate::bolt::WalkOptions;
 use crate::etcd::hash_kv::OutOfWindow;
-use crate::etcd::record::UnreadableLog;
 use crate::etcd::snapshot::{Snapshot, SnapshotError};
 use crate::source::SourceError;
+
+pub use damage::{Damage, Lost};
 
 /// What every operation may be told.
 #[derive(Debug, Clone, Copy)]
@@ -82,54 +84,14 @@ pub enum OpError {
         /// What is wrong.
         damage: Box<Damage>,
     },
-}
-
-/// Damage met on the way to an answer.
-#[derive(Debug, Clone, Default)]
-pub struct Damage {
-    /// Bytes missing at the end of the file.
-    pub missing_bytes: u64,
-    /// Faults of pages and trees.
-    pub tree: FaultLog,
-    /// Records that cannot be read.
-    pub records: UnreadableLog,
-}
-
-impl Damage {
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.tree.is_empty() && self.records.count == 0 && self.missing_bytes == 0
-    }
-
-    /// How many faults there are.
-    pub fn len(&self) -> u64 {
-        self.tree.len().saturating_add(self.records.count)
-    }
-
-    /// Nothing if there is no damage, or it is to be skipped.
-    pub(crate) fn tolerated(self, settings: &Settings<'_>) -> Result<Self, OpError> {
-        if self.is_empty() || settings.skip_damaged {
-            Ok(self)
-        } else {
-            Err(OpError::Damaged { damage: Box::new(self) })
-        }
-    }
-}
-
-impl std::fmt::Display for Damage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let first = self.tree.sorted().first().map(|fault| {
-            format!("{}: expected {}, found {}", fault.place, fault.kind.expected(), fault.kind.found())
-        });
-        let first = first.or_else(|| {
-            self.records.first.first().map(|record| format!("record {}: {}", record.key, record.fault))
-        });
-        match (first, self.missing_bytes) {
-            (Some(first), _) if self.len() == 1 => write!(f, "{first}"),
-            (Some(first), _) => write!(f, "{} faults, the first: {first}", self.len()),
-            (None, missing) => write!(f, "{missing} bytes are missing at its end"),
-        }
-    }
+    /// So much is damaged that nothing is left to answer from, however tolerant.
+    #[error("the file is damaged, and nothing is left to answer from: {lost} cannot be read: {damage}")]
+    NothingLeft {
+        /// What the answer would have been made of.
+        lost: Lost,
+        /// What is wrong.
+        damage: Box<Damage>,
+    },
 }
 
 /// Maps the file ahead of a full pass on one thread, if that reads nothing from

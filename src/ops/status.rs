@@ -17,7 +17,7 @@ use crate::kube::registry_key::Prefixes;
 
 use super::dating::{DATED_AMONG, DatedWrite, newest_write};
 use super::member_list::{self, MembersReport};
-use super::{Damage, OpError, Settings, digest, prepare};
+use super::{Damage, Lost, OpError, Settings, digest, prepare};
 
 /// What `etcdutl snapshot status` 3.6 prints.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub fn figures(snapshot: &Snapshot, settings: &Settings<'_>) -> Result<(Figures,
     let state = State::read(&db);
     let fold = (StatusHash, Records(KeyspaceFold::new(db.image)));
     let ((hash, (keyspace, records)), report) = walk(&db, &fold, &settings.walk());
-    let damage = damage(&db, report, records).tolerated(settings)?;
+    let damage = damage(&db, report, records, settings)?;
     snapshot.source().finish()?;
     Ok((of(&db, &state, hash.value(), &keyspace), damage))
 }
@@ -59,8 +59,14 @@ fn of(db: &Db<'_>, state: &State, hash: u32, keyspace: &Keyspace<'_>) -> Figures
     }
 }
 
-fn damage(db: &Db<'_>, report: WalkReport, records: UnreadableLog) -> Damage {
-    Damage { missing_bytes: db.missing_bytes(), tree: report.faults, records }
+fn damage(
+    db: &Db<'_>,
+    report: WalkReport,
+    records: UnreadableLog,
+    settings: &Settings<'_>,
+) -> Result<Damage, OpError> {
+    let lost = Lost::of(db, schema::KEY, report.is_lost(schema::KEY));
+    Damage { missing_bytes: db.missing_bytes(), tree: report.faults, records }.tolerated(lost, settings)
 }
 
 /// The rich page.
@@ -146,7 +152,7 @@ pub fn status(snapshot: &Snapshot, prefixes: &Prefixes, settings: &Settings<'_>)
     let leases = report.buckets.iter().find(|bucket| bucket.depth == 0 && bucket.name == schema::LEASE);
     let leases = leases.map_or(0, |bucket| bucket.keys);
     let pages = report.pages;
-    let damage = damage(&db, report, unreadable).tolerated(settings)?;
+    let damage = damage(&db, report, unreadable, settings)?;
     // As verify: other programs' keys may begin with /registry/ as well.
     let objects = keyspace.live().filter(|record| is_object(record.kv.value));
     let keys = objects.map(|record| record.kv.key);

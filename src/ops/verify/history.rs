@@ -89,6 +89,13 @@ fn words(fault: &HistoryFault) -> (String, String) {
         HistoryFaultKind::TombstoneContent => {
             ("a deletion with its key alone".into(), "more than a key".into())
         }
+        HistoryFaultKind::DeletionUnmarked => (
+            "a create revision and a version, as every write has, or the mark of a deletion".into(),
+            "a deletion's content, its key alone, without that mark".into(),
+        ),
+        HistoryFaultKind::WriteMarkedDeleted => {
+            ("a deletion with its key alone".into(), format!("the write of revision {main}"))
+        }
         HistoryFaultKind::EmptyKey => ("a key of at least one byte".into(), "an empty key".into()),
         HistoryFaultKind::Repeated => {
             ("every revision once".into(), format!("revision {revision} as write and as deletion"))
