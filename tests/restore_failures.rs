@@ -212,6 +212,48 @@ fn a_target_that_is_a_file_is_refused() {
 }
 
 #[test]
+fn a_target_that_cannot_be_reached_is_refused_with_the_reason() {
+    let place = place();
+    fs::write(place.path().join("file"), "precious").expect("written");
+    std::os::unix::fs::symlink("nowhere", place.path().join("link")).expect("made");
+    let before = tree(place.path());
+    for (target, words) in [
+        ("file/etcd", "file is not a directory"),
+        ("file/a/b", "file is not a directory"),
+        ("file/../etcd", "file is not a directory"),
+        ("file/", "not a directory"),
+        ("link", "link is a symbolic link to nowhere, which does not exist"),
+        ("link/etcd", "link is a symbolic link to nowhere, which does not exist"),
+        ("nothing/../etcd", "nothing does not exist"),
+        ("nothing/..", "nothing does not exist"),
+    ] {
+        let (target, other) = (place.path().join(target), place.path().join("etcd"));
+        restore(&fixture("etcd-3.6"), &target, &[]).refuses(2).says(words);
+        restore(&fixture("etcd-3.6"), &other, &["--wal-dir", text(&target)]).refuses(2).says(words);
+        assert_eq!(tree(place.path()), before, "{}", target.display());
+    }
+    // Up again from what is there is a way like any other.
+    fs::create_dir(place.path().join("there")).expect("made");
+    restore(&fixture("etcd-3.6"), &place.path().join("there/../etcd"), &[]).exits(0);
+    assert_eq!(member(&place.path().join("etcd")), MEMBER);
+}
+
+#[test]
+fn a_missing_digest_is_told_once() {
+    let place = place();
+    let whole = fs::read(fixture("etcd-3.6")).expect("a fixture");
+    // Without the digest, with a part of it, and with the one of other bytes.
+    for (name, length) in [("lost", whole.len() - 32), ("cut", whole.len() - 7)] {
+        let file = place.path().join(name);
+        fs::write(&file, &whole[..length]).expect("written");
+        let target = place.path().join(format!("{name}.etcd"));
+        let answer = restore(text(&file), &target, &["--skip-hash-check"]).exits(0).says("no digest");
+        let warnings: Vec<_> = answer.err.lines().filter(|line| line.starts_with("warning: ")).collect();
+        assert_eq!(warnings.len(), 2, "the digest, and that auth is on: {warnings:#?}");
+    }
+}
+
+#[test]
 fn a_wal_directory_that_is_not_empty_is_refused() {
     let place = place();
     let wal = place.path().join("wal");
@@ -288,8 +330,8 @@ fn a_full_disk_leaves_nothing_and_the_next_try_works() {
     // Found too small beforehand; full at the first file; full in the middle, as
     // only the WAL's disk is too small.
     for (options, target, more, words) in [
-        ("size=32m", "m", "", "free some space"),
-        ("size=32m", "m/etcd", "", "free some space"),
+        ("size=32m", "m", "", "has 34 MB free, 65 MB are needed"),
+        ("size=32m", "m/etcd", "", "has 34 MB free, 65 MB are needed"),
         ("size=100m,nr_inodes=5", "m", "", "the disk is full"),
         ("size=100m,nr_inodes=6", "m/etcd", "", "the disk is full"),
         ("size=16m", "etcd", "--wal-dir $P/m/wal", "the disk is full"),
@@ -737,7 +779,7 @@ fn no_command_changes_its_input() {
             &["keys", &input],
             &["value", &input, "binval"],
             &["list", &input],
-            &["--no-mmap", "list", "-A", &input],
+            &["list", "--no-mmap", "-A", &input],
             &["restore", &input, "--data-dir", text(&target), "--bump-revision", "9", "--mark-compacted"],
             &["restore", &input, "--data-dir", text(&target)],
         ] {

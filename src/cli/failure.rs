@@ -10,6 +10,7 @@ use etcdsnap::ops::OpError;
 use etcdsnap::ops::restore::{RestoreError, TargetError};
 use etcdsnap::source::SourceError;
 
+use super::output::size::humanized;
 use super::output::text::safe;
 
 /// Why a command has no answer.
@@ -83,6 +84,13 @@ impl From<SourceError> for Failure {
                 ),
             SourceError::Changed { .. } => {
                 failure.hint("nothing that was read can be relied on: copy the file first, then try again")
+            }
+            SourceError::Io { path, error, .. }
+                if path == Path::new("-") && error.kind() == io::ErrorKind::NotFound =>
+            {
+                Self::new("there is no file -, and a snapshot is not taken from standard input: it is read in more than one place at once")
+                    .hint("save it first: ... > snapshot.db, then name that file")
+                    .hint("or name /dev/stdin, if there is memory for all of it")
             }
             SourceError::Io { error, .. } => match error.kind() {
                 io::ErrorKind::NotFound => failure.hint("check the name, and that its disk is mounted"),
@@ -180,6 +188,9 @@ impl From<OpError> for Failure {
             OpError::Damaged { damage } => Self::no(format!("the file is damaged: {damage}"))
                 .hint("`etcdsnap verify FILE` tells all that is wrong and what it means")
                 .hint("--skip-damaged answers from what can still be read"),
+            error @ OpError::NothingLeft { .. } => Self::no(error.to_string())
+                .hint("--skip-damaged cannot help here: use another copy of this backup, or another backup")
+                .hint("`etcdsnap verify FILE` tells all that is wrong and what it means"),
             error => Self::new(error.to_string()),
         }
     }
@@ -223,6 +234,13 @@ impl From<RestoreError> for Failure {
             ),
             RestoreError::UnknownLine(_) => failure.hint("use a newer etcdsnap, or the etcdutl of that etcd"),
             RestoreError::BumpTooFar { .. } => failure.hint("1000000000 is what etcd's documentation suggests"),
+            RestoreError::Target(TargetError::NoSpace { path, needed, available }) => Self::new(format!(
+                "{} has {} free, {} are needed",
+                path.display(),
+                humanized(available),
+                humanized(needed)
+            ))
+            .hint("free some space, or restore to another file system"),
             RestoreError::Target(error) => match error {
                 TargetError::NotEmpty { .. } => {
                     failure.hint("restore to a new directory, or move what is there aside: nothing is ever overwritten")
@@ -239,13 +257,22 @@ impl From<RestoreError> for Failure {
                 TargetError::InUse { .. } => failure.hint(
                     "stop that etcd first (kubeadm: move its manifest out of /etc/kubernetes/manifests and wait for the container to end)",
                 ),
-                TargetError::NoSpace { .. } => failure.hint("free some space, or restore to another file system"),
+                TargetError::ParentNotADirectory { .. } => {
+                    failure.hint("name a directory below another one; those on the way are made if need be")
+                }
+                TargetError::DanglingLink { .. } => {
+                    failure.hint("make the directory that it leads to (is a disk not mounted?), or name another target")
+                }
+                TargetError::UpFromNowhere { .. } => failure.hint("write the path without `..`"),
                 TargetError::Busy { .. } => failure.hint("wait for it to end"),
                 TargetError::Io { error, .. } if error.kind() == io::ErrorKind::StorageFull => {
                     failure.hint("the disk is full; nothing was left behind: free some space and try again")
                 }
                 TargetError::Io { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
                     failure.hint("etcd's directories usually belong to root or etcd: try sudo")
+                }
+                TargetError::Io { .. } => {
+                    failure.hint("the system refused it: check that disk, or restore to another one")
                 }
                 _ => failure,
             },

@@ -10,7 +10,7 @@ use crate::etcd::revision::{Revision, RevisionKey};
 use crate::etcd::snapshot::DigestVerdict;
 use crate::etcd::state::State;
 use crate::etcd::{schema, snap_file, wal};
-use crate::ops::finding::Check;
+use crate::ops::finding::{Check, Grade};
 use crate::ops::verify;
 
 use super::{Request, RestoreError};
@@ -86,7 +86,7 @@ pub enum Warning {
     DowngradeUnderWay(String),
     /// A compaction was asked for and not finished: it is resumed at the start.
     CompactionUnfinished,
-    /// Suspicious findings, in number.
+    /// Suspicious findings on other things than the digest, in number.
     Suspicious(u64),
 }
 
@@ -167,7 +167,10 @@ impl<'a> Plan<'a> {
             Some(DigestVerdict::Matches) | None => {}
             Some(verdict) => warnings.push(Warning::DigestSkipped(verdict)),
         }
-        let suspicious = report.findings.count_of(crate::ops::finding::Grade::Suspicious);
+        // What is wrong with the digest was said.
+        let others = report.findings.kinds().into_iter().filter(|(check, ..)| *check != Check::Digest);
+        let suspicious = others.filter(|(_, _, grade, ..)| *grade == Grade::Suspicious);
+        let suspicious = suspicious.map(|(.., count, _)| count).sum();
         if suspicious > 0 {
             warnings.push(Warning::Suspicious(suspicious));
         }

@@ -52,6 +52,30 @@ pub enum TargetError {
         /// What stands there.
         path: PathBuf,
     },
+    /// The way to the directory leads through something that is no directory.
+    #[error("{} cannot be made: {} is not a directory", path.display(), parent.display())]
+    ParentNotADirectory {
+        /// The directory.
+        path: PathBuf,
+        /// What stands on the way.
+        parent: PathBuf,
+    },
+    /// The directory, or one on the way to it, is a link to nothing.
+    #[error("{} is a symbolic link to {}, which does not exist", path.display(), to.display())]
+    DanglingLink {
+        /// The link.
+        path: PathBuf,
+        /// Where it leads.
+        to: PathBuf,
+    },
+    /// The path goes into a directory that does not exist, and out again.
+    #[error("{} cannot be followed: {} does not exist", path.display(), missing.display())]
+    UpFromNowhere {
+        /// The path.
+        path: PathBuf,
+        /// The directory before `..`.
+        missing: PathBuf,
+    },
     /// The WAL's directory and the data directory are in each other's way.
     #[error("the WAL cannot go to {}: {why}", path.display())]
     WalPlace {
@@ -126,6 +150,9 @@ pub(super) struct Target {
 impl Target {
     /// Looks at the target without changing anything.
     pub(super) fn examine(data_dir: &Path, wal_dir: Option<&Path>) -> Result<Self, TargetError> {
+        for path in [Some(data_dir), wal_dir].into_iter().flatten() {
+            reachable(path)?;
+        }
         let absolute = |path: &Path| std::path::absolute(path).map_err(failed("examine", path));
         let full_data_dir = absolute(data_dir)?;
         let mut target = Self {
@@ -155,6 +182,7 @@ impl Target {
                 (Some(Component::Normal(member)), ..) if member == "member" => {
                     return Err(refused("only `wal` can be inside `member`"));
                 }
+                (Some(Component::ParentDir), ..) => return Err(refused("write the path without `..`")),
                 (Some(Component::Normal(name)), ..) => {
                     leads_to_wal.extend(name_beside(Path::new(name)));
                     leads_to_wal.push(name.to_owned());
@@ -177,11 +205,38 @@ impl Target {
     }
 }
 
+/// Whether a path leads to a directory, or to where one can be made.
+fn reachable(path: &Path) -> Result<(), TargetError> {
+    let mut way = PathBuf::new();
+    for component in path.components() {
+        if component == Component::ParentDir && !way.as_os_str().is_empty() && !way.exists() {
+            return Err(TargetError::UpFromNowhere { path: path.to_owned(), missing: way });
+        }
+        way.push(component);
+        // Whoever may not look learns of it when the directory is examined.
+        let Ok(link) = fs::symlink_metadata(&way) else { continue };
+        match fs::metadata(&way) {
+            Ok(found) if !found.is_dir() && way != path => {
+                return Err(TargetError::ParentNotADirectory { path: path.to_owned(), parent: way });
+            }
+            Err(error) if link.is_symlink() && error.kind() == io::ErrorKind::NotFound => {
+                let to = fs::read_link(&way).map_err(failed("examine", &way))?;
+                return Err(TargetError::DanglingLink { path: way, to });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Whether a directory is absent (`None`) or empty enough to be used.
 fn usable(path: &Path, except: &[OsString]) -> Result<Option<fs::Metadata>, TargetError> {
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            return Err(TargetError::NotADirectory { path: path.to_owned() });
+        }
         Err(error) => return Err(failed("examine", path)(error)),
     };
     if !metadata.is_dir() {
