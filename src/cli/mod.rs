@@ -8,13 +8,11 @@ mod progress;
 mod words;
 
 use std::io::{self, BufWriter, Write};
-use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
-use etcdsnap::kube::registry_key::Prefixes;
 use etcdsnap::ops::{Progress, Settings};
 
 use failure::Failure;
@@ -24,13 +22,22 @@ use failure::Failure;
 /// FILE is a snapshot made with `etcdctl snapshot save`, or a copy of a stopped
 /// member's db file. It is never written to.
 #[derive(Debug, Parser)]
-#[command(name = "etcdsnap", version, max_term_width = 100, disable_help_subcommand = true, after_help = EXIT_CODES)]
+#[command(name = "etcdsnap", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(disable_help_subcommand = true, disable_help_flag = true, disable_version_flag = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     global: Global,
+    /// Print the version
+    #[arg(short = 'V', long, action = ArgAction::Version, help_heading = GENERAL, display_order = LAST)]
+    version: (),
     #[command(subcommand)]
     command: Command,
 }
+
+/// Heading of the options that are not one command's own.
+pub(crate) const GENERAL: &str = "General options";
+/// These come behind all others.
+const LAST: usize = 1000;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 yes or done; 1 the answer is no (damage, differences, a key that is not there);
@@ -40,21 +47,14 @@ Exit codes: 0 yes or done; 1 the answer is no (damage, differences, a key that i
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
     /// Only the answer: no progress, no notes
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = GENERAL, display_order = LAST)]
     quiet: bool,
     /// Also what is usually left out
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = GENERAL, display_order = LAST + 1)]
     verbose: bool,
-    /// Where Kubernetes keeps its keys (API server's --etcd-prefix), if not /registry,
-    /// /kubernetes.io or /openshift.io
-    #[arg(long, global = true, value_name = "PREFIX")]
-    etcd_prefix: Vec<String>,
-    /// Read the file into memory instead of mapping it
-    #[arg(long, global = true)]
-    no_mmap: bool,
-    /// Threads to use [default: as many as there are cores]
-    #[arg(long, global = true, value_name = "N")]
-    threads: Option<NonZeroUsize>,
+    /// Print help; -h prints a summary
+    #[arg(short, long, global = true, action = ArgAction::Help, help_heading = GENERAL, display_order = LAST + 2)]
+    help: (),
 }
 
 #[derive(Debug, Subcommand)]
@@ -108,19 +108,7 @@ pub(crate) struct Context<'c> {
 
 impl<'c> Context<'c> {
     fn settings(&self) -> Settings<'c> {
-        let mut settings = Settings::new(self.progress);
-        if let Some(threads) = self.global.threads {
-            settings.threads = threads;
-        }
-        settings
-    }
-
-    fn prefixes(&self) -> Prefixes {
-        if self.global.etcd_prefix.is_empty() {
-            Prefixes::well_known()
-        } else {
-            Prefixes::new(&self.global.etcd_prefix)
-        }
+        Settings::new(self.progress)
     }
 
     /// A line for the person at the terminal, not part of the answer.
@@ -140,13 +128,12 @@ pub(crate) fn main() -> ExitCode {
     let mut context = Context { global: &cli.global, out: &mut out, progress: &progress };
     let start = Instant::now();
     let result = run(&cli.command, &mut context);
-    let threads = context.settings().threads;
     let result = result.and_then(|outcome| {
         out.flush().map_err(Failure::from)?;
         Ok(outcome)
     });
     if cli.global.verbose {
-        eprintln!("took {:.3} s, on up to {threads} threads", start.elapsed().as_secs_f64());
+        eprintln!("took {:.3} s", start.elapsed().as_secs_f64());
     }
     match result {
         Ok(Outcome::Yes) => ExitCode::SUCCESS,
@@ -171,6 +158,6 @@ fn run(command: &Command, context: &mut Context<'_>) -> Result<Outcome, Failure>
         Command::Restore(args) | Command::Snapshot(SnapshotCommand::Restore(args)) => args.run(context),
         Command::Version(args) => args.run(context),
         Command::Completion(args) => args.run(context, &mut Cli::command()),
-        Command::Man(args) => args.run(context, &Cli::command()),
+        Command::Man(args) => args.run(context, &mut Cli::command()),
     }
 }

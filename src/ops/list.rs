@@ -1,6 +1,6 @@
 //! Kubernetes objects by resource and namespace: counted, then named.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 
 use crate::bolt::Db;
@@ -127,7 +127,17 @@ pub struct ObjectListing<'a> {
 }
 
 /// How many objects of one type there are in one namespace.
-pub type Counts<'a> = BTreeMap<(TypeKey<'a>, Option<&'a [u8]>), u64>;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count<'a> {
+    /// The type.
+    pub type_key: TypeKey<'a>,
+    /// The namespace, if the type has namespaces.
+    pub namespace: Option<&'a [u8]>,
+    /// How many.
+    pub count: u64,
+    /// The key of the first of them.
+    pub first: &'a [u8],
+}
 
 /// Lists the Kubernetes objects of `db`.
 ///
@@ -205,9 +215,8 @@ impl<'a> ObjectListing<'a> {
 
     /// All types that there are objects of.
     fn present(&self, threads: NonZeroUsize) -> Vec<(TypeKey<'a>, String)> {
-        let mut all: Vec<TypeKey<'a>> =
-            self.count(threads, |_| true).into_keys().map(|(key, _)| key).collect();
-        all.dedup();
+        let all: BTreeSet<TypeKey<'a>> =
+            self.count(threads, |_| true).into_iter().map(|count| count.type_key).collect();
         all.into_iter().map(|key| (key, key.name())).collect()
     }
 
@@ -227,33 +236,40 @@ impl<'a> ObjectListing<'a> {
             && (self.all_types || self.wanted.contains(&listed.type_key()))
     }
 
-    fn count(&self, threads: NonZeroUsize, wanted: impl Fn(&Listed<'a>) -> bool + Sync) -> Counts<'a> {
+    fn count(&self, threads: NonZeroUsize, wanted: impl Fn(&Listed<'a>) -> bool + Sync) -> Vec<Count<'a>> {
+        type Counts<'a> = HashMap<(TypeKey<'a>, Option<&'a [u8]>), Count<'a>>;
+        fn add<'a>(counts: &mut Counts<'a>, more: Count<'a>) {
+            let entry = counts.entry((more.type_key, more.namespace));
+            let sum = entry.or_insert(Count { count: 0, ..more });
+            sum.count = sum.count.saturating_add(more.count);
+            sum.first = sum.first.min(more.first);
+        }
         let mut counts = Counts::new();
         let map = |run: &mut dyn Iterator<Item = LiveKey<'a>>| {
-            let mut part: HashMap<(TypeKey<'a>, Option<&'a [u8]>), u64> = HashMap::new();
+            let mut part = Counts::new();
             for listed in run.filter_map(|live| self.listed(live)).filter(|listed| wanted(listed)) {
-                let count = part.entry((listed.type_key(), listed.namespace())).or_default();
-                *count = count.saturating_add(1);
+                let (type_key, namespace) = (listed.type_key(), listed.namespace());
+                add(&mut part, Count { type_key, namespace, count: 1, first: listed.key });
             }
             part
         };
         self.listing.in_file_order(threads, map, |part| {
-            for (key, more) in part {
-                let count = counts.entry(key).or_default();
-                *count = count.saturating_add(more);
-            }
+            part.into_values().for_each(|more| add(&mut counts, more));
         });
+        let mut counts: Vec<_> = counts.into_values().collect();
+        counts.sort_unstable_by_key(|count| count.first);
         counts
     }
 
-    /// How many objects there are of each type in each namespace.
-    pub fn counts(&self, threads: NonZeroUsize) -> Counts<'a> {
+    /// How many objects there are of each type in each namespace, in the order in
+    /// which [`objects`](Self::objects) begins with them.
+    pub fn counts(&self, threads: NonZeroUsize) -> Vec<Count<'a>> {
         self.count(threads, |listed| self.is_selected(listed))
     }
 
     /// Hands the objects to `map`, in runs that follow each other in the order of
-    /// the keys (by type, namespace and name), and what becomes of each run to
-    /// `join`, in order.
+    /// the keys (by type as it is called in the store, namespace and name), and
+    /// what becomes of each run to `join`, in order.
     pub fn objects<T: Send>(
         &self,
         threads: NonZeroUsize,

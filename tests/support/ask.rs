@@ -122,7 +122,7 @@ pub fn questions(file: &[u8]) {
         for types in [vec![], vec!["pods".to_owned(), "deploy".to_owned(), "nothing".to_owned()]] {
             let selection = list::Selection { types, ..list::Selection::default() };
             if let Ok(listing) = list::list(&db, &selection, &settings) {
-                let total: u64 = listing.counts(threads(2)).values().sum();
+                let total: u64 = listing.counts(threads(2)).iter().map(|count| count.count).sum();
                 let mut named = 0;
                 listing.objects(threads(2), |run| run.count(), |run| named += run as u64);
                 assert_eq!(total, named);

@@ -2,7 +2,6 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io;
 use std::num::NonZeroUsize;
-use std::os::unix::ffi::OsStrExt;
 
 use etcdsnap::etcd::keyspace::LiveKey;
 use etcdsnap::etcd::lease::LeaseId;
@@ -13,8 +12,9 @@ use serde::Serialize;
 
 use super::{ListFormat, SCHEMA_VERSION};
 use crate::cli::failure::Failure;
-use crate::cli::input::{self, Reading};
+use crate::cli::input::{self, HexBytes, Reading, Threads};
 use crate::cli::output::columns::{Columns, Rows};
+use crate::cli::output::json;
 use crate::cli::output::text::{hex, safe, safe_cow};
 use crate::cli::{Context, Outcome, progress};
 
@@ -28,8 +28,6 @@ pub(crate) struct Keys {
     /// The snapshot, and what the keys are to begin with
     #[arg(value_name = "FILE [KEYPREFIX]")]
     words: Vec<OsString>,
-    #[command(flatten)]
-    reading: Reading,
     /// As they were at this revision
     #[arg(long, alias = "revision", value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
     rev: Option<i64>,
@@ -39,6 +37,13 @@ pub(crate) struct Keys {
     /// Keys as hexadecimal digits
     #[arg(long)]
     hex: bool,
+    /// KEYPREFIX as hexadecimal digits: for bytes that no command line can hold
+    #[arg(long, value_name = "HEX", value_parser = input::bytes_of_hex)]
+    prefix_hex: Option<HexBytes>,
+    #[command(flatten)]
+    reading: Reading,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 /// A key in JSON.
@@ -78,17 +83,16 @@ impl KeyDocument {
 impl Keys {
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         let (file, words) = self.reading.split(&self.words)?;
-        input::at_most(&words, 1)?;
-        let snapshot = input::snapshot(&file, context.global)?;
-        let settings = self.reading.settings(context);
+        let prefix = input::word_or_hex(&words, self.prefix_hex.as_ref(), "KEYPREFIX", "--prefix-hex")?;
+        let snapshot = self.reading.snapshot(&file)?;
+        let settings = self.reading.settings(self.threads.settings(context));
         prepare(&snapshot, settings.threads);
         let db = snapshot.db().map_err(OpError::from)?;
-        let prefixes = words.first().map(|prefix| prefix.as_bytes().to_vec()).into_iter().collect();
         let total = snapshot.source().bytes().len() as u64;
         let listing = progress::watch(context, "reading", total, progress::walked, || {
-            keys(&db, prefixes, self.rev, &settings)
+            keys(&db, prefix.into_iter().collect(), self.rev, &settings)
         })?;
-        self.print(context, &listing)?;
+        self.print(context, &listing, settings.threads)?;
         snapshot.source().finish()?;
         skipped(context, &listing.damage)
     }
@@ -97,8 +101,12 @@ impl Keys {
         if self.hex { Cow::Owned(hex(key)) } else { safe_cow(key) }
     }
 
-    fn print(&self, context: &mut Context<'_>, listing: &KeyListing<'_>) -> Result<(), Failure> {
-        let threads = context.settings().threads;
+    fn print(
+        &self,
+        context: &mut Context<'_>,
+        listing: &KeyListing<'_>,
+        threads: NonZeroUsize,
+    ) -> Result<(), Failure> {
         let window = listing.window;
         let out = &mut *context.out;
         if self.output == ListFormat::Table {
@@ -153,8 +161,7 @@ impl Keys {
                 }
                 ListFormat::Json | ListFormat::Jsonl => {
                     let Some(record) = live.record() else { continue };
-                    serde_json::to_writer(&mut out, &KeyDocument::of(&record, self.hex))?;
-                    out.push(b'\n');
+                    json::write_line(&mut out, &KeyDocument::of(&record, self.hex))?;
                 }
                 ListFormat::Name | ListFormat::Table => {
                     out.extend_from_slice(self.shown(live.key).as_bytes());

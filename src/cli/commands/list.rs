@@ -1,16 +1,18 @@
 use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io;
+use std::num::NonZeroUsize;
 
-use etcdsnap::ops::list::{Listed, ObjectListing, Selection, TypeKey, list};
+use etcdsnap::ops::list::{Count, Listed, ObjectListing, Selection, TypeKey, list};
 use etcdsnap::ops::{OpError, prepare};
 use serde::Serialize;
 
 use super::keys::skipped;
 use super::{ListFormat, SCHEMA_VERSION, write_json};
 use crate::cli::failure::Failure;
-use crate::cli::input::{self, Reading};
+use crate::cli::input::{KubernetesKeys, Reading, Threads};
 use crate::cli::output::columns::{Columns, Rows};
+use crate::cli::output::json;
 use crate::cli::output::text::{safe, safe_cow};
 use crate::cli::{Context, Outcome, progress};
 
@@ -18,15 +20,14 @@ use crate::cli::{Context, Outcome, progress};
 ///
 /// Without TYPE: how many there are of each, by namespace. With TYPE (as kubectl
 /// has it: po, pods, deployments.apps, or several with commas), -n or -A: their
-/// names.
+/// names. Both come in the order of the keys in etcd: by type as the store calls it
+/// (nodes are minions there), then by namespace and name.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "etcdsnap list [OPTIONS] FILE [TYPE[,TYPE...]]")]
 pub(crate) struct List {
     /// The snapshot, and the types of objects
     #[arg(value_name = "FILE [TYPE]")]
     words: Vec<OsString>,
-    #[command(flatten)]
-    reading: Reading,
     /// Only objects in this namespace
     #[arg(short, long, value_name = "NAMESPACE", conflicts_with = "all_namespaces")]
     namespace: Option<String>,
@@ -39,6 +40,12 @@ pub(crate) struct List {
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t = ListFormat::Table)]
     output: ListFormat,
+    #[command(flatten)]
+    reading: Reading,
+    #[command(flatten)]
+    threads: Threads,
+    #[command(flatten)]
+    kubernetes: KubernetesKeys,
 }
 
 #[derive(Serialize)]
@@ -109,20 +116,37 @@ fn rows(run: &mut dyn Iterator<Item = Listed<'_>>) -> (u64, Rows) {
     (count, rows)
 }
 
+/// The types that were asked for, if any.
+fn types(words: &[OsString]) -> Result<Vec<String>, Failure> {
+    let one = |typed: &str, name: &str| {
+        let name = if name.is_empty() { "NAME" } else { name };
+        Failure::usage(format!("{name:?}: objects are listed by type, not by name"))
+            .hint(format!("`etcdsnap get FILE {typed} {name}` shows one object"))
+            .hint(format!("`etcdsnap list FILE {typed} -A` names all of that type"))
+    };
+    let Some((first, rest)) = words.split_first() else { return Ok(Vec::new()) };
+    let first = first.to_string_lossy();
+    if let Some(name) = rest.first() {
+        return Err(one(&first, &name.to_string_lossy()));
+    }
+    let types: Vec<&str> = first.split(',').filter(|typed| !typed.is_empty()).collect();
+    match types.iter().find_map(|typed| typed.split_once('/')) {
+        Some((typed, name)) => Err(one(typed, name)),
+        None => Ok(types.into_iter().map(str::to_owned).collect()),
+    }
+}
+
 impl List {
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         let (file, words) = self.reading.split(&self.words)?;
-        let types = words
-            .iter()
-            .flat_map(|word| word.to_string_lossy().split(',').map(str::to_owned).collect::<Vec<_>>());
         let selection = Selection {
-            types: types.filter(|typed| !typed.is_empty()).collect(),
+            types: types(&words)?,
             namespace: self.namespace.clone(),
             revision: self.rev,
-            prefixes: context.prefixes(),
+            prefixes: self.kubernetes.prefixes(),
         };
-        let snapshot = input::snapshot(&file, context.global)?;
-        let settings = self.reading.settings(context);
+        let snapshot = self.reading.snapshot(&file)?;
+        let settings = self.reading.settings(self.threads.settings(context));
         prepare(&snapshot, settings.threads);
         let db = snapshot.db().map_err(OpError::from)?;
         let total = snapshot.source().bytes().len() as u64;
@@ -131,23 +155,31 @@ impl List {
         })?;
         let named = !selection.types.is_empty() || self.namespace.is_some() || self.all_namespaces;
         let found = match self.output {
-            ListFormat::Table | ListFormat::Json if !named => self.counts(context, &listing)?,
-            _ => self.objects(context, &listing)?,
+            ListFormat::Table | ListFormat::Json if !named => {
+                self.counts(context, &listing, settings.threads)?
+            }
+            _ => self.objects(context, &listing, settings.threads)?,
         };
         snapshot.source().finish()?;
         self.conclude(context, &listing, found, named)
     }
 
-    fn counts(&self, context: &mut Context<'_>, listing: &ObjectListing<'_>) -> Result<u64, Failure> {
-        let counts = listing.counts(context.settings().threads);
-        let total = counts.values().sum();
+    fn counts(
+        &self,
+        context: &mut Context<'_>,
+        listing: &ObjectListing<'_>,
+        threads: NonZeroUsize,
+    ) -> Result<u64, Failure> {
+        let counts = listing.counts(threads);
+        let total = counts.iter().map(|count| count.count).sum();
         if self.output == ListFormat::Json {
-            let resources = counts.into_iter().map(|((key, namespace), count)| CountDocument {
-                resource: key.name(),
-                namespace: namespace.map(safe),
-                count,
-                api_objects: !key.internal,
-            });
+            let resources =
+                counts.into_iter().map(|Count { type_key, namespace, count, .. }| CountDocument {
+                    resource: type_key.name(),
+                    namespace: namespace.map(safe),
+                    count,
+                    api_objects: !type_key.internal,
+                });
             let document = CountsDocument {
                 schema_version: SCHEMA_VERSION,
                 revision: listing.revision,
@@ -160,8 +192,9 @@ impl List {
         }
         if total > 0 {
             let mut rows = Rows::default();
-            for ((key, namespace), count) in counts {
-                rows.cell(&if key.internal { format!("({})", key.name()) } else { key.name() });
+            for Count { type_key, namespace, count, .. } in counts {
+                let name = type_key.name();
+                rows.cell(&if type_key.internal { format!("({name})") } else { name });
                 rows.cell(&namespace.map_or_else(|| "-".to_owned(), safe));
                 rows.cell(&count.to_string());
             }
@@ -170,8 +203,12 @@ impl List {
         Ok(total)
     }
 
-    fn objects(&self, context: &mut Context<'_>, listing: &ObjectListing<'_>) -> Result<u64, Failure> {
-        let threads = context.settings().threads;
+    fn objects(
+        &self,
+        context: &mut Context<'_>,
+        listing: &ObjectListing<'_>,
+        threads: NonZeroUsize,
+    ) -> Result<u64, Failure> {
         let out = &mut *context.out;
         let mut found = 0u64;
         let mut result = Ok(());
@@ -239,10 +276,9 @@ impl List {
                     out.extend_from_slice(line.as_bytes());
                 }
                 ListFormat::Json | ListFormat::Jsonl | ListFormat::Table => {
-                    if let Err(error) = serde_json::to_writer(&mut out, &ObjectDocument::of(&listed)) {
-                        return (count, Err(error.into()));
+                    if let Err(error) = json::write_line(&mut out, &ObjectDocument::of(&listed)) {
+                        return (count, Err(error));
                     }
-                    out.push(b'\n');
                 }
             }
         }

@@ -13,20 +13,25 @@ pub(crate) struct Man {
 }
 
 impl Man {
-    pub(crate) fn run(&self, context: &mut Context<'_>, root: &clap::Command) -> Result<Outcome, Failure> {
+    pub(crate) fn run(
+        &self,
+        context: &mut Context<'_>,
+        root: &mut clap::Command,
+    ) -> Result<Outcome, Failure> {
+        // Gives the commands their full names, and the options of all commands.
+        root.build();
         let mut page = Vec::new();
-        let man = match &self.command {
-            None => Page::new(root.clone()),
-            Some(name) => {
-                let found = root.get_subcommands().find(|command| command.get_name() == name);
-                let found = found.ok_or_else(|| {
-                    Failure::usage(format!("there is no command {name:?}")).hint("see etcdsnap --help")
-                })?;
-                let title = format!("etcdsnap-{name}");
-                Page::new(found.clone().display_name(&title)).title(title)
-            }
+        let command = match &self.command {
+            None => &*root,
+            Some(name) => root.find_subcommand(name).ok_or_else(|| {
+                Failure::usage(format!("there is no command {name:?}")).hint("see etcdsnap --help")
+            })?,
         };
-        man.render(&mut page)?;
+        Page::new(command.clone())
+            .title(command.get_display_name().unwrap_or("etcdsnap"))
+            .source(concat!("etcdsnap ", env!("CARGO_PKG_VERSION")))
+            .manual("etcdsnap")
+            .render(&mut page)?;
         context.out.write_all(&page)?;
         Ok(Outcome::Yes)
     }

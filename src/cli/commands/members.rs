@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::keys::skipped;
 use super::{PageFormat, SCHEMA_VERSION, write_json};
 use crate::cli::failure::Failure;
-use crate::cli::input::{self, Reading};
+use crate::cli::input::Reading;
 use crate::cli::output::boxed;
 use crate::cli::output::columns::{Columns, Rows};
 use crate::cli::output::text::{count, safe};
@@ -20,14 +20,14 @@ pub(crate) struct Members {
     /// The snapshot
     #[arg(value_name = "FILE")]
     words: Vec<OsString>,
-    #[command(flatten)]
-    reading: Reading,
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t = PageFormat::Text)]
     output: PageFormat,
     /// Exactly what `etcdctl member list` prints
     #[arg(short, long, value_enum, conflicts_with = "output")]
     write_out: Option<MemberFormat>,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -107,8 +107,8 @@ fn role(role: Role) -> &'static str {
 impl Members {
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         let file = self.reading.only(&self.words)?;
-        let snapshot = input::snapshot(&file, context.global)?;
-        let report = members(&snapshot, &self.reading.settings(context))?;
+        let snapshot = self.reading.snapshot(&file)?;
+        let report = members(&snapshot, &self.reading.settings(context.settings()))?;
         match self.write_out {
             Some(format) => upstream(context.out, format, &report)?,
             None if self.output == PageFormat::Json => {
@@ -174,6 +174,7 @@ pub(super) fn text(out: &mut (dyn Write + Send), report: &MembersReport) -> Resu
         ClusterIdGuess::Likely(id) => {
             writeln!(out, "cluster id: {id}, if no member was added after the cluster began")?;
         }
+        ClusterIdGuess::Unknown if report.removed.is_empty() => writeln!(out, "cluster id: not known")?,
         ClusterIdGuess::Unknown => {
             writeln!(
                 out,

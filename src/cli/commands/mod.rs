@@ -53,7 +53,6 @@ pub(crate) fn write_json(
     out: &mut dyn std::io::Write,
     document: &impl serde::Serialize,
 ) -> Result<(), super::failure::Failure> {
-    serde_json::to_writer_pretty(&mut *out, document)?;
-    writeln!(out)?;
+    crate::cli::output::json::write_page(out, document)?;
     Ok(())
 }

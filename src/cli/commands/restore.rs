@@ -12,9 +12,10 @@ use serde::Serialize;
 
 use super::{PageFormat, SCHEMA_VERSION, write_json};
 use crate::cli::failure::Failure;
+use crate::cli::input::{KubernetesKeys, Opening, Threads};
 use crate::cli::output::size::{grouped, humanized};
 use crate::cli::output::text::{count, safe};
-use crate::cli::{Context, Outcome, input, progress};
+use crate::cli::{Context, Outcome, progress};
 
 /// Make a fresh member directory from a snapshot
 ///
@@ -77,6 +78,12 @@ pub(crate) struct Restore {
     /// Accepted for scripts written for etcdutl; has no effect
     #[arg(long, hide = true)]
     initial_memory_map_size: Option<u64>,
+    #[command(flatten)]
+    opening: Opening,
+    #[command(flatten)]
+    threads: Threads,
+    #[command(flatten)]
+    kubernetes: KubernetesKeys,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -145,10 +152,10 @@ struct WarningDocument {
 
 impl Restore {
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
-        let request = self.request(context)?;
-        let source = input::source(&self.file, context.global)?;
+        let request = self.request()?;
+        let source = self.opening.source(&self.file)?;
         let total = source.bytes().len() as u64;
-        let settings = context.settings();
+        let settings = self.threads.settings(context);
         // Hashing and writing go side by side; whichever is behind is the measure.
         let done = |progress: &etcdsnap::ops::Progress| {
             let written = progress.written.load(Ordering::Relaxed);
@@ -165,11 +172,14 @@ impl Restore {
             // Not even --quiet hides a trap.
             eprintln!("warning: {text}");
         }
-        if self.output == PageFormat::Json {
-            write_json(context.out, &self.document(&restored, warnings))?;
-        } else {
-            self.text(context, &restored)?;
-        }
+        let told = match self.output {
+            PageFormat::Json => write_json(context.out, &self.document(&restored, warnings)),
+            PageFormat::Text => self.text(context, &restored),
+        };
+        let told = told.and_then(|()| context.out.flush().map_err(Failure::from));
+        told.map_err(|failure| {
+            failure.hint(format!("{} was restored all the same", shown(&restored.data_dir)))
+        })?;
         Ok(Outcome::Yes)
     }
 
@@ -190,7 +200,7 @@ impl Restore {
         error.into()
     }
 
-    fn request(&self, context: &Context<'_>) -> Result<Request, Failure> {
+    fn request(&self) -> Result<Request, Failure> {
         if (self.bump_revision > 0) != self.mark_compacted {
             return Err(Failure::usage("--bump-revision and --mark-compacted go together").hint(
                 "with a higher revision, clients that watch from an old one must be told to start anew",
@@ -214,7 +224,7 @@ impl Restore {
             bump_revision: self.mark_compacted.then_some(self.bump_revision),
             owner: self.owner.map(|OwnerArgument(owner)| owner),
             mode: self.mode,
-            verify: Options { prefixes: context.prefixes() },
+            verify: Options { prefixes: self.kubernetes.prefixes() },
         })
     }
 

@@ -10,7 +10,7 @@ use super::keys::skipped;
 use super::members::{self, MembersDocument};
 use super::{PageFormat, SCHEMA_VERSION, UpstreamFormat, write_json};
 use crate::cli::failure::Failure;
-use crate::cli::input::{self, Reading};
+use crate::cli::input::{KubernetesKeys, Reading, Threads};
 use crate::cli::output::boxed;
 use crate::cli::output::size::{grouped, humanized};
 use crate::cli::output::text::{count, hex, safe};
@@ -26,8 +26,6 @@ pub(crate) struct Status {
     /// The snapshot
     #[arg(value_name = "FILE")]
     words: Vec<OsString>,
-    #[command(flatten)]
-    reading: Reading,
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t = PageFormat::Text)]
     output: PageFormat,
@@ -37,6 +35,12 @@ pub(crate) struct Status {
     /// Accepted for scripts written for etcdutl; has no effect
     #[arg(long, hide = true)]
     initial_memory_map_size: Option<u64>,
+    #[command(flatten)]
+    reading: Reading,
+    #[command(flatten)]
+    threads: Threads,
+    #[command(flatten)]
+    kubernetes: KubernetesKeys,
 }
 
 #[derive(Serialize)]
@@ -111,8 +115,8 @@ struct NewestDocument {
 impl Status {
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         let file = self.reading.only(&self.words)?;
-        let snapshot = input::snapshot(&file, context.global)?;
-        let settings = self.reading.settings(context);
+        let snapshot = self.reading.snapshot(&file)?;
+        let settings = self.reading.settings(self.threads.settings(context));
         let total = snapshot.source().bytes().len() as u64;
         if let Some(format) = self.write_out {
             let (figures, damage) = progress::watch(context, "reading", total, progress::walked, || {
@@ -121,7 +125,7 @@ impl Status {
             upstream(context.out, format, &figures)?;
             return skipped(context, &damage);
         }
-        let prefixes = context.prefixes();
+        let prefixes = self.kubernetes.prefixes();
         let hashed = |progress: &etcdsnap::ops::Progress| progress.hashed.load(Ordering::Relaxed);
         let page =
             progress::watch(context, "reading", total, hashed, || status(&snapshot, &prefixes, &settings))?;

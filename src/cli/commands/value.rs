@@ -1,6 +1,5 @@
 use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::os::unix::ffi::OsStrExt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +11,7 @@ use serde::Serialize;
 use super::keys::{KeyDocument, skipped};
 use super::{SCHEMA_VERSION, write_json};
 use crate::cli::failure::Failure;
-use crate::cli::input::{self, Reading};
+use crate::cli::input::{self, HexBytes, Reading, Threads};
 use crate::cli::output::text::{hex, safe};
 use crate::cli::{Context, Outcome, progress};
 
@@ -26,8 +25,6 @@ pub(crate) struct Value {
     /// The snapshot, and the key
     #[arg(value_name = "FILE KEY")]
     words: Vec<OsString>,
-    #[command(flatten)]
-    reading: Reading,
     /// As it was at this revision
     #[arg(long, alias = "revision", value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
     rev: Option<i64>,
@@ -37,6 +34,14 @@ pub(crate) struct Value {
     /// The value as hexadecimal digits
     #[arg(long, conflicts_with = "output")]
     hex: bool,
+    /// KEY as hexadecimal digits (`keyHex` of `keys -o json`): for bytes that no
+    /// command line can hold
+    #[arg(long, value_name = "HEX", value_parser = input::bytes_of_hex)]
+    key_hex: Option<HexBytes>,
+    #[command(flatten)]
+    reading: Reading,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -59,18 +64,17 @@ struct Document {
 impl Value {
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         let (file, words) = self.reading.split(&self.words)?;
-        let Some(wanted) = words.first() else {
+        let Some(wanted) = input::word_or_hex(&words, self.key_hex.as_ref(), "KEY", "--key-hex")? else {
             return Err(Failure::usage("no KEY was given").hint("`etcdsnap keys FILE` lists the keys"));
         };
-        input::at_most(&words, 1)?;
-        let snapshot = input::snapshot(&file, context.global)?;
-        let settings = self.reading.settings(context);
+        let snapshot = self.reading.snapshot(&file)?;
+        let settings = self.reading.settings(self.threads.settings(context));
         let db = snapshot.db().map_err(OpError::from)?;
         let total = snapshot.source().bytes().len() as u64;
         let state = progress::watch(context, "reading", total, progress::walked, || {
-            key(&db, wanted.as_bytes(), self.rev, &settings)
+            key(&db, &wanted, self.rev, &settings)
         })?;
-        let shown = safe(wanted.as_bytes());
+        let shown = safe(&wanted);
         match &state.newest {
             None => {
                 return Err(Failure::no(format!(

@@ -8,9 +8,10 @@ use serde::Serialize;
 
 use super::{PageFormat, SCHEMA_VERSION, write_json};
 use crate::cli::failure::{Failure, kind_name};
+use crate::cli::input::{KubernetesKeys, Opening, Threads};
 use crate::cli::output::size::{grouped, humanized};
 use crate::cli::output::text::{count, hex, safe};
-use crate::cli::{Context, Outcome, input, progress, words};
+use crate::cli::{Context, Outcome, progress, words};
 
 /// Can this backup be trusted?
 ///
@@ -31,6 +32,12 @@ pub(crate) struct Verify {
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t = PageFormat::Text)]
     output: PageFormat,
+    #[command(flatten)]
+    opening: Opening,
+    #[command(flatten)]
+    threads: Threads,
+    #[command(flatten)]
+    kubernetes: KubernetesKeys,
 }
 
 #[derive(Serialize)]
@@ -161,12 +168,12 @@ impl Verify {
     }
 
     fn check(&self, context: &Context<'_>, file: &Path) -> Result<Report, Failure> {
-        let source = input::source(file, context.global)?;
+        let source = self.opening.source(file)?;
         context.progress.hashed.store(0, Ordering::Relaxed);
-        let options = Options { prefixes: context.prefixes() };
+        let options = Options { prefixes: self.kubernetes.prefixes() };
         let size = source.bytes().len() as u64;
         let done = |progress: &etcdsnap::ops::Progress| progress.hashed.load(Ordering::Relaxed);
-        let settings = context.settings();
+        let settings = self.threads.settings(context);
         progress::watch(context, "verifying", size, done, || verify(&source, &settings, &options))
             .map_err(Failure::from)
     }

@@ -2,5 +2,6 @@
 
 pub(crate) mod boxed;
 pub(crate) mod columns;
+pub(crate) mod json;
 pub(crate) mod size;
 pub(crate) mod text;
