@@ -432,6 +432,29 @@ fn where_the_root_is_lost_there_is_nothing_to_skip_to() {
 }
 
 #[test]
+fn a_lost_history_is_no_empty_one() {
+    let place = place();
+    let file = place.path().join("damaged.db");
+    let mut bytes = snapshot_bytes();
+    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes")) as usize;
+    // The elements of the root: flags, position, sizes of key and value.
+    let root = word(32) * 4096 + 16;
+    let elements = (0..10).map(|index| root + 16 * index);
+    let values = elements.map(|at| (at + word(at + 4), word(at + 8)));
+    let header = values.into_iter().find(|(key, size)| bytes[*key..key + size] == *b"key");
+    let (key, size) = header.expect("the bucket");
+    let page = word(key + size) * 4096;
+    bytes[page..page + 8].fill(0xff);
+    fs::write(&file, bytes).expect("written");
+    let report = ask(&["verify", &text(&file)]).exits(1).says("lost: all of the bucket");
+    for check in ["history", "kubernetes"] {
+        let line = report.text().lines().find(|line| line.contains(&format!("  {check}  ")));
+        assert!(line.expect("told").contains("nothing of it could be read"), "{}", report.text());
+    }
+    assert!(!report.text().contains("revision 1\n"), "{}", report.text());
+}
+
+#[test]
 fn what_was_skipped_is_said_by_every_command() {
     let place = place();
     let file = place.path().join("damaged.db");
@@ -446,7 +469,9 @@ fn what_was_skipped_is_said_by_every_command() {
     for args in [&["status"][..], &["status", "-w", "json"], &["hashkv"], &["keys"]] {
         let args = words(&[args, &["FILE"]].concat(), &text(&file), "");
         ask(&args).refuses(1).says("the file is damaged");
-        ask(&[&args[..], &["--skip-damaged".to_owned()]].concat()).exits(1).says("warning: damage was skipped");
+        ask(&[&args[..], &["--skip-damaged".to_owned()]].concat())
+            .exits(1)
+            .says("warning: damage was skipped");
     }
 }
 

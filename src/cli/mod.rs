@@ -28,7 +28,7 @@ pub(crate) struct Cli {
     #[command(flatten)]
     global: Global,
     /// Print the version
-    #[arg(short = 'V', long, action = ArgAction::Version, help_heading = GENERAL, display_order = LAST)]
+    #[arg(short = 'V', long, action = ArgAction::Version, help_heading = GENERAL, display_order = LAST + 3)]
     version: (),
     #[command(subcommand)]
     command: Command,

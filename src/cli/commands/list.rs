@@ -120,7 +120,7 @@ fn rows(run: &mut dyn Iterator<Item = Listed<'_>>) -> (u64, Rows) {
 fn types(words: &[OsString]) -> Result<Vec<String>, Failure> {
     let one = |typed: &str, name: &str| {
         let name = if name.is_empty() { "NAME" } else { name };
-        Failure::usage(format!("{name:?}: objects are listed by type, not by name"))
+        Failure::usage("objects are listed by type, not by name")
             .hint(format!("`etcdsnap get FILE {typed} {name}` shows one object"))
             .hint(format!("`etcdsnap list FILE {typed} -A` names all of that type"))
     };

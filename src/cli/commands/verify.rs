@@ -358,7 +358,7 @@ fn covered(check: &CheckResult, report: &Report) -> String {
         return match check.check {
             Check::Digest => "there is none".to_owned(),
             Check::Freelist => "none is stored, as always with etcd".to_owned(),
-            Check::Kubernetes => "no Kubernetes objects".to_owned(),
+            Check::Kubernetes if report.facts.is_some() => "no Kubernetes objects".to_owned(),
             _ => "nothing of it could be read".to_owned(),
         };
     }
@@ -390,7 +390,7 @@ fn lost_keys(finding: &Finding, lost: &etcdsnap::bolt::KeyRange) -> String {
     let what = if in_history { "records of revisions" } else { "keys" };
     match (&lost.lower, &lost.upper) {
         (None, None) if finding.bucket.is_none() => "lost: all buckets".to_owned(),
-        (None, None) => format!("lost: all {what} of the bucket"),
+        (None, None) => "lost: all of the bucket".to_owned(),
         (Some(lower), None) => format!("lost: {what} from {} on", show(lower)),
         (None, Some(upper)) => format!("lost: {what} below {}", show(upper)),
         (Some(lower), Some(upper)) => format!("lost: {what} from {} to below {}", show(lower), show(upper)),

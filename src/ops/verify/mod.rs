@@ -21,6 +21,7 @@ use crate::etcd::history::{Lives, RevisionOrder};
 use crate::etcd::keyspace::KeyspaceFold;
 use crate::etcd::line::EtcdLine;
 use crate::etcd::record::Records;
+use crate::etcd::schema::KEY;
 use crate::etcd::snapshot::{DigestVerdict, FileKind, Trailer, trailer};
 use crate::etcd::state::{LineEvidence, State};
 use crate::kube::registry_key::Prefixes;
@@ -246,9 +247,14 @@ fn check_content(
             check.skipped |= check.worst.is_none() && check.covered.iter().all(|(_, count)| *count == 0);
         }
     }
+    let history_lost = walked.is_lost(KEY);
+    for check in &mut checks {
+        check.skipped |= history_lost && matches!(check.check, Check::History | Check::Kubernetes);
+    }
     let window = state.window(keyspace.last);
-    // What the small buckets say is not told if they cannot all be read.
-    let facts = state.tree_faults.is_empty().then(|| Facts {
+    // What the small buckets say is not told if they cannot all be read, nor a
+    // revision where there is no history.
+    let facts = (state.tree_faults.is_empty() && !history_lost).then(|| Facts {
         line: state.line(),
         revision: window.current,
         compact_revision: window.compact,
