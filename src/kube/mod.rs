@@ -19,6 +19,7 @@ pub mod dated;
 pub mod encryption;
 pub mod envelope;
 pub mod field_table;
+mod go_number;
 pub mod human_duration;
 pub mod json;
 pub mod manifest;

@@ -1,1 +1,0 @@
-//! JSON: read as Kubernetes reads it, written as kubectl writes it.

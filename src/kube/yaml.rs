@@ -1,1 +1,0 @@
-//! YAML as kubectl writes it.
