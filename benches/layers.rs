@@ -18,6 +18,7 @@ use etcdsnap::etcd::record::Records;
 use etcdsnap::etcd::snapshot::{Snapshot, check_digest, trailer};
 use etcdsnap::etcd::state::State;
 use etcdsnap::etcd::status_hash::StatusHash;
+use etcdsnap::kube::{json, yaml};
 use etcdsnap::ops::list::{Selection, list};
 use etcdsnap::ops::restore::{Request, restore};
 use etcdsnap::ops::verify::{Options, verify};
@@ -61,6 +62,8 @@ fn layers(criterion: &mut Criterion) {
     group.bench_function("digest", |b| b.iter(|| check_digest(bytes, &trailer(&db, bytes), |_, _| {})));
     group.finish();
 
+    text(criterion);
+
     let mut group = criterion.benchmark_group("ops");
     group.throughput(Throughput::Bytes(db.meta.image_size()));
     group.bench_function("verify", |b| {
@@ -102,6 +105,32 @@ fn layers(criterion: &mut Criterion) {
             folder
         });
     });
+    group.finish();
+}
+
+/// Objects as text, on one thread: bytes of that text per second.
+fn text(criterion: &mut Criterion) {
+    let recorded = include_bytes!("../fixtures/kube/pods.json");
+    let pods = json::parse(recorded).unwrap();
+    let mut out = Vec::new();
+    let mut group = criterion.benchmark_group("kube");
+    let mut measure = |name, write: fn(&_, &mut Vec<u8>)| {
+        write(&pods, &mut out);
+        group.throughput(Throughput::Bytes(out.len() as u64));
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                out.clear();
+                write(&pods, &mut out);
+                out.len()
+            });
+        });
+        out.clear();
+    };
+    measure("write YAML", yaml::write);
+    measure("write JSON", json::write);
+    measure("write JSON on one line", json::write_compact);
+    group.throughput(Throughput::Bytes(recorded.len() as u64));
+    group.bench_function("read JSON", |b| b.iter(|| json::parse(recorded).unwrap()));
     group.finish();
 }
 
