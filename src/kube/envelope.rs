@@ -16,7 +16,8 @@ use serde::de::IgnoredAny;
 use crate::codec::protobuf::{Fields, WireFault};
 
 const PROTOBUF_MAGIC: &[u8] = b"k8s\0";
-const ENCRYPTED_MAGIC: &[u8] = b"k8s:enc:";
+/// What every encrypted value begins with.
+pub(super) const ENCRYPTED_MAGIC: &[u8] = b"k8s:enc:";
 const CBOR_MAGIC: &[u8] = b"\xd9\xd9\xf7";
 
 /// What a value is. Borrows from it.
@@ -76,7 +77,7 @@ pub struct Encrypted<'a> {
 }
 
 /// The providers of an `EncryptionConfiguration`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Provider<'a> {
     /// AES-CBC with PKCS#7 padding, not authenticated.
     AesCbc,
@@ -218,6 +219,14 @@ impl<'a> Unknown<'a> {
 }
 
 impl<'a> Encrypted<'a> {
+    /// The header of `value`, if it is encrypted.
+    ///
+    /// # Errors
+    /// If it begins like an encrypted value but is broken.
+    pub fn of(value: &'a [u8]) -> Option<Result<Self, EnvelopeFault>> {
+        value.strip_prefix(ENCRYPTED_MAGIC).map(Self::parse)
+    }
+
     /// Reads what follows `k8s:enc:`.
     fn parse(rest: &'a [u8]) -> Result<Self, EnvelopeFault> {
         let part = |bytes: &'a [u8], part| {
