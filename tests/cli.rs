@@ -19,7 +19,7 @@ use harness::{Answer, PROGRAM, ask, fixture, fixtures, is_root, make_snapshot, p
 
 /// Commands that read one FILE, with what they need besides it (`FILE` is the
 /// place of its name).
-const COMMANDS: [(&str, &[&str]); 10] = [
+const COMMANDS: [(&str, &[&str]); 11] = [
     ("verify", &["verify", "FILE"]),
     ("status", &["status", "FILE"]),
     ("status -w", &["status", "-w", "json", "FILE"]),
@@ -29,6 +29,7 @@ const COMMANDS: [(&str, &[&str]); 10] = [
     ("keys", &["keys", "FILE"]),
     ("value", &["value", "FILE", "binval"]),
     ("list", &["list", "FILE"]),
+    ("encryption", &["encryption", "FILE"]),
     ("restore", &["restore", "FILE", "--data-dir", "TARGET"]),
 ];
 
@@ -97,6 +98,7 @@ fn help_of_every_command_is_as_recorded() {
         "keys",
         "value",
         "list",
+        "encryption",
         "restore",
         "version",
         "completion",
@@ -209,6 +211,7 @@ fn wrong_words_are_named_and_exit_2() {
         &["status"],
         &["members"],
         &["list"],
+        &["encryption"],
         &["verify"],
         &["hashkv"],
         &["restore"],
@@ -218,6 +221,8 @@ fn wrong_words_are_named_and_exit_2() {
         &["value", &file, "a", "b"],
         &["status", &file, "b"],
         &["members", &file, "b"],
+        &["encryption", &file, "b"],
+        &["encryption", &file, "--encryption-config", "/nowhere/keys.yaml"],
         &["keys", "-o", "yaml", &file],
         &["keys", "--rev", "x", &file],
         &["status", "-o", "json", "-w", "json", &file],
@@ -237,7 +242,7 @@ fn wrong_words_are_named_and_exit_2() {
 #[test]
 fn the_file_may_be_named_by_option_or_environment_instead() {
     let file = fixture("etcd-3.6");
-    for command in [&["status"][..], &["members"], &["keys"], &["list"], &["value"]] {
+    for command in [&["status"][..], &["members"], &["keys"], &["list"], &["encryption"], &["value"]] {
         let rest: &[&str] = if command == ["value"] { &["binval"] } else { &[] };
         let first = ask(&[command, &[file.as_str()], rest].concat()).exits(0).out;
         for flag in ["-f", "--file"] {
@@ -255,7 +260,7 @@ fn the_file_may_be_named_by_option_or_environment_instead() {
 #[test]
 fn two_files_are_one_too_many_and_both_are_named() {
     let (one, two) = (fixture("etcd-3.5"), fixture("etcd-3.6"));
-    for command in ["status", "members", "keys", "list", "value"] {
+    for command in ["status", "members", "keys", "list", "encryption", "value"] {
         ask(&[command, "-f", &one, &two]).refuses(2).says(&one).says(&two);
         let mut from_environment = program();
         from_environment.env("ETCDSNAP_FILE", &one).args([command, &two]);
@@ -591,6 +596,7 @@ fn documents() -> Vec<(String, Value)> {
             &["value", &file, key],
             &["list", &file],
             &["list", "-A", &file],
+            &["encryption", &file],
             &["restore", &file, "--data-dir", &target],
         ] {
             let answer = ask(&[args, &["-o", "json"]].concat()).exits(0);
@@ -843,9 +849,14 @@ fn names_in_a_snapshot_never_reach_the_terminal_raw() {
         assert!(keys.text().contains("ns/a\\x1b[31mred") || keys.text().contains("ns/a\\\\x1b[31mred"));
         harmless(&ask(&["list", "-A", &file, "-o", form]).exits(0));
     }
-    for args in
-        [&["list"][..], &["verify"], &["verify", "-o", "json"], &["status"], &["status", "-o", "json"]]
-    {
+    for args in [
+        &["list"][..],
+        &["encryption", "-v"],
+        &["verify"],
+        &["verify", "-o", "json"],
+        &["status"],
+        &["status", "-o", "json"],
+    ] {
         harmless(&ask(&[args, &[file.as_str()]].concat()));
     }
     for key in NASTY {
@@ -924,9 +935,14 @@ fn names_of_files_never_reach_the_terminal_raw() {
                 let _ = fs::remove_dir_all(&target);
             }
         }
-        for args in
-            [&["verify"][..], &["status"], &["hashkv"], &["members"], &["restore", "--data-dir", "TARGET"]]
-        {
+        for args in [
+            &["verify"][..],
+            &["status"],
+            &["hashkv"],
+            &["members"],
+            &["encryption"],
+            &["restore", "--data-dir", "TARGET"],
+        ] {
             let target = place.path().join("etcd");
             let args = words(args, "", &text(&target));
             let answer = Answer::of(program().args(args).args(["-o", "json"]).arg(&whole)).exits(0);

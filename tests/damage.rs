@@ -15,7 +15,7 @@
 mod support;
 
 use etcdsnap::etcd::snapshot::Snapshot;
-use etcdsnap::ops::{Lost, OpError, Progress, Settings, hashkv, keys, list, member_list, status};
+use etcdsnap::ops::{Lost, OpError, Progress, Settings, hashkv, keys, lookup, list, member_list, status};
 use support::store::{self, Built, Put, Store, deletion, leased, member, message, put, revision};
 use support::{Entry, MetaFields, NO_FREELIST, Pages, ask, bucket, entry, inline_bucket, tree_bucket};
 
@@ -993,7 +993,7 @@ fn nothing_left(file: &[u8], lost: &Lost, questions: &[&str]) {
         ("hashkv", hashkv::hashkv(&snapshot, None, &settings).err()),
         ("members", member_list::members(&snapshot, &settings).err()),
         ("keys", keys::keys(&db, Vec::new(), None, &settings).err()),
-        ("key", keys::key(&db, b"k03", None, &settings).err()),
+        ("key", lookup::key(&db, b"k03", None, &settings).err()),
         ("list", list::list(&db, &list::Selection::default(), &settings).err()),
     ];
     for (question, error) in answers {

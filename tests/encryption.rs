@@ -12,6 +12,9 @@ use etcdsnap::etcd::snapshot::Snapshot;
 use etcdsnap::kube::encryption::{ConfigError, Keyring, Locked, Odd, Why};
 use etcdsnap::kube::envelope::{Envelope, Provider, check_shape};
 use etcdsnap::kube::registry_key::{Prefixes, RegistryKey};
+use etcdsnap::ops::encryption::{Request, StoredAs, audit};
+use etcdsnap::ops::finding::Grade;
+use etcdsnap::ops::verify::{Options, verify};
 use etcdsnap::ops::{Progress, Settings, keys};
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -451,6 +454,106 @@ fn every_object_of_a_real_cluster_opens_and_is_what_the_server_showed() {
         }
     }
     assert_eq!((opened, shown.len()), (42, 42));
+}
+
+#[test]
+fn an_audit_counts_what_opens_and_what_does_not() {
+    let snapshot = snapshot();
+    let progress = Progress::default();
+    let settings = Settings::new(&progress);
+    let db = snapshot.db().expect("a database");
+    let run = |keyring: Option<&Keyring>, all_revisions| {
+        let request = Request { keyring, all_revisions, ..Request::default() };
+        audit(&db, &request, &settings).expect("a report")
+    };
+    let report = run(None, false);
+    let encrypted = |row: &etcdsnap::ops::encryption::Row<'_>| row.stored.is_encrypted();
+    assert_eq!((report.count(encrypted), report.count(|row| !encrypted(row))), (42, 213));
+    assert_eq!((report.locked_count(), report.opened_by.len()), (0, 0));
+    let rows: Vec<_> = report
+        .rows
+        .iter()
+        .filter(|row| encrypted(row))
+        .map(|row| {
+            let StoredAs::Encrypted { provider, name, key_id: None } = row.stored else { panic!("{row:?}") };
+            (row.type_key.name(), provider.to_string(), String::from_utf8_lossy(name).into_owned(), row.count)
+        })
+        .collect();
+    let row = |resource: &str, provider: &str, key: &str, count| {
+        (resource.to_owned(), provider.to_owned(), key.to_owned(), count)
+    };
+    assert_eq!(
+        rows,
+        [
+            row("configmaps", "secretbox", "sb1", 37),
+            row("secrets", "aescbc", "key1", 1),
+            row("serviceaccounts", "aesgcm", "g1", 1),
+            row("widgets.example.com", "aesgcm", "g1", 3),
+        ]
+    );
+
+    let right = Keyring::parse(its_keys().as_bytes()).expect("keys");
+    let report = run(Some(&right), false);
+    assert_eq!(report.locked, []);
+    assert_eq!(report.opened_by.values().copied().collect::<Vec<_>>(), [1, 37, 4]);
+    let report = run(Some(&right), true);
+    assert_eq!((report.locked_count(), report.count(encrypted)), (0, 49));
+
+    let wrong = its_keys().replace("name: sb1", "name: sb2").replace("serviceaccounts, widgets", "widgets");
+    let wrong = Keyring::parse(wrong.as_bytes()).expect("keys");
+    let report = run(Some(&wrong), false);
+    let locked: Vec<_> =
+        report.locked.iter().map(|group| (group.type_key.name(), group.why, group.count)).collect();
+    assert_eq!(
+        locked,
+        [("configmaps".to_owned(), Why::NoKey, 37), ("serviceaccounts".to_owned(), Why::NotCovered, 1),]
+    );
+    assert!(report.locked.iter().all(|group| group.other_key.is_some()));
+    assert_eq!(report.locked[1].examples, [b"/registry/serviceaccounts/shop/robot"]);
+    // Nothing depends on how the work was dealt.
+    for threads in [1, 2, 5] {
+        let settings = Settings { threads: std::num::NonZeroUsize::new(threads).expect("some"), ..settings };
+        let request = Request { keyring: Some(&wrong), ..Request::default() };
+        let again = audit(&db, &request, &settings).expect("a report");
+        assert_eq!((again.rows, again.locked), (report.rows.clone(), report.locked.clone()));
+    }
+}
+
+#[test]
+fn verify_opens_values_and_tells_those_that_stay_closed() {
+    let snapshot = snapshot();
+    let progress = Progress::default();
+    let settings = Settings::new(&progress);
+    let run = |keys: &str| {
+        let keyring = Keyring::parse(keys.as_bytes()).expect("keys");
+        let options = Options { keyring: Some(keyring.into()), ..Options::default() };
+        verify(snapshot.source(), &settings, &options).expect("a report")
+    };
+    let opened = |report: &etcdsnap::ops::verify::Report| {
+        let covered = report.checks.iter().flat_map(|check| &check.covered);
+        covered.filter(|(unit, _)| *unit == "opened").map(|(_, count)| *count).collect::<Vec<_>>()
+    };
+    let report = run(&its_keys());
+    assert_eq!((report.worst(), opened(&report)), (None, vec![49]));
+
+    let report = run(&its_keys().replace("c2VjcmV0LWtl", "c2VjcmV0LWtf"));
+    let kinds: Vec<_> =
+        report.findings.kinds().iter().map(|(_, code, grade, count, _)| (*code, *grade, *count)).collect();
+    // One secret, written three times.
+    assert_eq!(kinds, [("value-locked", Grade::Suspicious, 1), ("old-value-locked", Grade::Note, 2)]);
+    assert_eq!(opened(&report), [46]);
+    let keys = its_keys().replace(
+        "aescbc: {keys: [{name: key1, secret: c2VjcmV0LWtleS1mb3ItYWVzY2JjLTMyLWJ5dGVzISE=}]}",
+        "identity: {}",
+    );
+    let report = run(&keys);
+    let kinds = report.findings.kinds();
+    let (_, code, _, _, first) = kinds.first().expect("a finding");
+    assert_eq!(*code, "value-locked");
+    assert_eq!(
+        first[0].found,
+        "encrypted with aescbc, key key1: the rule for its resource has no such provider"
+    );
 }
 
 proptest! {

@@ -1,6 +1,7 @@
 //! Arguments, dispatch, and how an answer becomes an exit code.
 
 mod commands;
+mod decryption;
 mod failure;
 mod input;
 mod output;
@@ -67,6 +68,7 @@ enum Command {
     Keys(commands::keys::Keys),
     Value(commands::value::Value),
     List(commands::list::List),
+    Encryption(commands::encryption::Encryption),
     Restore(Box<commands::restore::Restore>),
     Version(commands::version::Version),
     Completion(commands::completion::Completion),
@@ -155,6 +157,7 @@ fn run(command: &Command, context: &mut Context<'_>) -> Result<Outcome, Failure>
         Command::Keys(args) => args.run(context),
         Command::Value(args) => args.run(context),
         Command::List(args) => args.run(context),
+        Command::Encryption(args) => args.run(context),
         Command::Restore(args) | Command::Snapshot(SnapshotCommand::Restore(args)) => args.run(context),
         Command::Version(args) => args.run(context),
         Command::Completion(args) => args.run(context, &mut Cli::command()),

@@ -235,6 +235,20 @@ pub(crate) fn meaning(code: &str) -> (&'static str, Option<&'static str>) {
             "A stored Kubernetes object cannot be decoded; an API server fails to list its whole type.",
             Some("Prefer another copy if there is one; find the object with `etcdsnap value FILE KEY`."),
         ),
+        "value-locked" => (
+            "An API server that has this key file cannot read the object, nor list its type.",
+            Some(
+                "Look for the key file that the cluster had; `etcdsnap encryption FILE --encryption-config KEYS` counts what opens.",
+            ),
+        ),
+        "value-locked-by-kms" => (
+            "The key of the object is held by a key management service; whether it is still there cannot be told offline.",
+            Some("Before you rely on this backup, make sure that the service has the key."),
+        ),
+        "old-value-locked" => (
+            "An older revision of an object is encrypted with a key that the file does not have. Nobody reads it after a restore.",
+            None,
+        ),
         "value-unknown" => ("Under a Kubernetes key there is something that no API server writes.", None),
         _ => ("", None),
     }

@@ -39,7 +39,7 @@ pub struct TypeKey<'a> {
 }
 
 impl<'a> TypeKey<'a> {
-    fn of(key: &RegistryKey<'a>) -> Self {
+    pub(crate) fn of(key: &RegistryKey<'a>) -> Self {
         match key {
             RegistryKey::Object(ObjectKey { built_in: Some(resource), .. }) => Self::built_in(resource),
             RegistryKey::Object(object) => {

@@ -1,6 +1,7 @@
 //! One file per command: its arguments, whose comments are the help, and `run`.
 
 pub(crate) mod completion;
+pub(crate) mod encryption;
 pub(crate) mod hashkv;
 pub(crate) mod keys;
 pub(crate) mod list;

@@ -224,7 +224,7 @@ impl Restore {
             bump_revision: self.mark_compacted.then_some(self.bump_revision),
             owner: self.owner.map(|OwnerArgument(owner)| owner),
             mode: self.mode,
-            verify: Options { prefixes: self.kubernetes.prefixes() },
+            verify: Options { prefixes: self.kubernetes.prefixes(), keyring: None },
         })
     }
 

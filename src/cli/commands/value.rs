@@ -4,21 +4,25 @@ use std::io::IsTerminal;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use etcdsnap::etcd::record::Record;
+use etcdsnap::kube::encryption::{KeyInfo, Keyring, Locked, Why};
+use etcdsnap::kube::registry_key::RegistryKey;
 use etcdsnap::ops::OpError;
 use etcdsnap::ops::lookup::key;
 use serde::Serialize;
 
 use super::keys::{KeyDocument, skipped};
 use super::{SCHEMA_VERSION, write_json};
+use crate::cli::decryption::{Decryption, advice};
 use crate::cli::failure::Failure;
-use crate::cli::input::{self, HexBytes, Reading, Threads};
+use crate::cli::input::{self, HexBytes, KubernetesKeys, Reading, Threads};
 use crate::cli::output::text::{hex, safe};
 use crate::cli::{Context, Outcome, progress};
 
 /// One key's value, byte for byte
 ///
-/// Exactly the stored bytes, with nothing behind them. On a terminal bytes that
-/// are no text are shown as escapes.
+/// Exactly the stored bytes, with nothing behind them; what is encrypted stays so
+/// without --encryption-config. On a terminal bytes that are no text are shown as
+/// escapes.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "etcdsnap value [OPTIONS] FILE KEY")]
 pub(crate) struct Value {
@@ -42,6 +46,10 @@ pub(crate) struct Value {
     reading: Reading,
     #[command(flatten)]
     threads: Threads,
+    #[command(flatten)]
+    kubernetes: KubernetesKeys,
+    #[command(flatten)]
+    decryption: Decryption,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -58,7 +66,17 @@ struct Document {
     schema_version: u32,
     #[serde(flatten)]
     key: KeyDocument,
+    /// The key that opened the value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opened_by: Option<OpenedBy>,
     value: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OpenedBy {
+    provider: String,
+    key_name: String,
 }
 
 impl Value {
@@ -67,6 +85,7 @@ impl Value {
         let Some(wanted) = input::word_or_hex(&words, self.key_hex.as_ref(), "KEY", "--key-hex")? else {
             return Err(Failure::usage("no KEY was given").hint("`etcdsnap keys FILE` lists the keys"));
         };
+        let keyring = self.decryption.keyring(context)?;
         let snapshot = self.reading.snapshot(&file)?;
         let settings = self.reading.settings(self.threads.settings(context));
         let db = snapshot.db().map_err(OpError::from)?;
@@ -92,18 +111,64 @@ impl Value {
                     ),
                 ));
             }
-            Some(record) => self.print(context, record)?,
+            Some(record) => self.opened(context, record, keyring.as_ref())?,
         }
         snapshot.source().finish()?;
         skipped(context, &state.damage)
     }
 
-    fn print(&self, context: &mut Context<'_>, record: &Record<'_>) -> Result<(), Failure> {
-        let value = record.kv.value;
+    /// Prints the value, in plain text if there are keys.
+    fn opened(
+        &self,
+        context: &mut Context<'_>,
+        record: &Record<'_>,
+        keyring: Option<&Keyring>,
+    ) -> Result<(), Failure> {
+        let (key, stored) = (record.kv.key, record.kv.value);
+        let Some(keyring) = keyring else {
+            if let Some(locked) = Locked::without_configuration(stored)
+                && std::io::stdout().is_terminal()
+            {
+                context.say(format_args!("note: {}", safe(locked.to_string().as_bytes())));
+            }
+            return self.print(context, record, stored, None);
+        };
+        let registry = RegistryKey::parse(key, &self.kubernetes.prefixes());
+        match keyring.open_at(&registry, key, stored) {
+            Ok(opened) => {
+                let info = opened.key.and_then(|id| keyring.key(id));
+                self.print(context, record, &opened, info)
+            }
+            // A server would refuse it, but there it is.
+            Err(locked) if locked.why == Why::PlainText => self.print(context, record, stored, None),
+            Err(locked) => {
+                let failure = Failure::no(format!("{}: {locked}", key.escape_ascii()));
+                Err(match locked.other_key.and_then(|id| keyring.key(id)) {
+                    Some(info) => failure.hint(format!(
+                        "the secret of {:?} ({}) is the right one, under another name or in the rule for another resource",
+                        info.name, info.place
+                    )),
+                    None => failure.hint(advice(locked.why)),
+                })
+            }
+        }
+    }
+
+    fn print(
+        &self,
+        context: &mut Context<'_>,
+        record: &Record<'_>,
+        value: &[u8],
+        opened_by: Option<&KeyInfo>,
+    ) -> Result<(), Failure> {
         if self.output == ValueFormat::Json {
             let document = Document {
                 schema_version: SCHEMA_VERSION,
                 key: KeyDocument::of(record, false),
+                opened_by: opened_by.map(|info| OpenedBy {
+                    provider: info.provider.to_string(),
+                    key_name: safe(info.name.as_bytes()),
+                }),
                 value: STANDARD.encode(value),
             };
             return write_json(context.out, &document);

@@ -1,12 +1,15 @@
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use etcdsnap::etcd::snapshot::DigestVerdict;
+use etcdsnap::kube::encryption::Keyring;
 use etcdsnap::ops::finding::{Check, Finding, Grade};
 use etcdsnap::ops::verify::{CheckResult, Options, Report, verify};
 use serde::Serialize;
 
 use super::{PageFormat, SCHEMA_VERSION, write_json};
+use crate::cli::decryption::Decryption;
 use crate::cli::failure::{Failure, kind_name};
 use crate::cli::input::{KubernetesKeys, Opening, Threads};
 use crate::cli::output::size::{grouped, humanized};
@@ -38,6 +41,8 @@ pub(crate) struct Verify {
     threads: Threads,
     #[command(flatten)]
     kubernetes: KubernetesKeys,
+    #[command(flatten)]
+    decryption: Decryption,
 }
 
 #[derive(Serialize)]
@@ -132,8 +137,9 @@ impl Verify {
         let mut documents = Vec::new();
         let mut reports = Vec::new();
         let mut unreadable = 0;
+        let keyring = self.decryption.keyring(context)?.map(Arc::new);
         for (index, file) in self.files.iter().enumerate() {
-            let report = match self.check(context, file) {
+            let report = match self.check(context, file, keyring.as_ref()) {
                 Ok(report) => report,
                 // The others are looked at all the same.
                 Err(failure) if self.files.len() > 1 => {
@@ -167,10 +173,15 @@ impl Verify {
         Ok(outcome)
     }
 
-    fn check(&self, context: &Context<'_>, file: &Path) -> Result<Report, Failure> {
+    fn check(
+        &self,
+        context: &Context<'_>,
+        file: &Path,
+        keyring: Option<&Arc<Keyring>>,
+    ) -> Result<Report, Failure> {
         let source = self.opening.source(file)?;
         context.progress.hashed.store(0, Ordering::Relaxed);
-        let options = Options { prefixes: self.kubernetes.prefixes() };
+        let options = Options { prefixes: self.kubernetes.prefixes(), keyring: keyring.cloned() };
         let size = source.bytes().len() as u64;
         let done = |progress: &etcdsnap::ops::Progress| progress.hashed.load(Ordering::Relaxed);
         let settings = self.threads.settings(context);
@@ -254,6 +265,9 @@ impl Verify {
             None | Some(Grade::Note) => format!(
                 "SOUND as far as can be told without a digest: all of it can be read and nothing contradicts itself.{notes}"
             ),
+            Some(Grade::Suspicious) if only_locked(report) => {
+                "LOCKED: the file itself can be read, but this key file does not open all of it, so a restored API server could not read it either. `etcdsnap encryption` tells more.".into()
+            }
             Some(Grade::Suspicious) => {
                 "DOUBTFUL: it can be read, but it is not as etcd leaves its files. Prefer another backup if there is one.".into()
             }
@@ -268,6 +282,7 @@ impl Verify {
         let verdict = match (self.outcome(report), report.worst()) {
             (Outcome::Yes, _) => "sound",
             (Outcome::No, None | Some(Grade::Note)) => "not-accepted",
+            (Outcome::No, Some(Grade::Suspicious)) if only_locked(report) => "locked",
             (Outcome::No, Some(Grade::Suspicious)) => "doubtful",
             (Outcome::No, Some(Grade::DataLost)) => "damaged",
             (Outcome::No, Some(Grade::Fatal)) => "not-usable",
@@ -290,6 +305,12 @@ impl Verify {
             findings: report.findings.kinds().into_iter().map(kind_document).collect(),
         }
     }
+}
+
+/// Whether nothing is wrong but that keys are missing.
+fn only_locked(report: &Report) -> bool {
+    let kinds = report.findings.kinds();
+    kinds.iter().all(|(_, code, grade, ..)| *grade == Grade::Note || *code == "value-locked")
 }
 
 fn digest(verdict: Option<DigestVerdict>) -> DigestDocument {

@@ -1,16 +1,22 @@
 //! What the values of Kubernetes keys are: every revision of every object.
 
 use crate::bolt::{Db, Excerpt, FileOffset};
+use crate::etcd::keyspace::Keyspace;
 use crate::etcd::record::{Record, RecordFold};
+use crate::kube::encryption::Keyring;
 use crate::kube::envelope::{Envelope, check_shape};
 use crate::kube::registry_key::{Prefixes, RegistryKey};
 use crate::ops::finding::{Check, Finding, Findings, Grade};
 
+use super::locked::{self, LockedRecords};
 use super::schema::place;
 
 /// Recognises the value of every record under the prefixes of Kubernetes.
+#[derive(Clone, Copy)]
 pub(super) struct Values<'p> {
     pub(super) prefixes: &'p Prefixes,
+    /// To look into encrypted values, if it is there.
+    pub(super) keyring: Option<&'p Keyring>,
 }
 
 /// What values are, as the names under which they are counted.
@@ -24,6 +30,8 @@ pub(super) struct ValueKinds {
     broken_count: u64,
     strange: Vec<Broken>,
     strange_count: u64,
+    opened: u64,
+    locked: LockedRecords,
 }
 
 struct Broken {
@@ -76,8 +84,13 @@ impl<'a> RecordFold<'a> for Values<'_> {
             Ok(envelope) => envelope,
             Err(fault) => return part.broken(record, fault.to_string()),
         };
-        if let Err(fault) = check_shape(&envelope) {
-            part.broken(record, fault.to_string());
+        match (envelope, self.keyring) {
+            (Envelope::Encrypted(_), Some(keyring)) => self.open(keyring, part, record),
+            _ => {
+                if let Err(fault) = check_shape(&envelope) {
+                    part.broken(record, fault.to_string());
+                }
+            }
         }
         // Only what no server writes for an object is worth a look at the key.
         let kind = match envelope {
@@ -109,16 +122,52 @@ impl<'a> RecordFold<'a> for Values<'_> {
             let room = Findings::KEPT.saturating_sub(kept.len());
             kept.extend(more.into_iter().take(room));
         }
+        total.opened = total.opened.saturating_add(part.opened);
+        total.locked.join(part.locked);
     }
 }
 
-/// Returns how many values there are of each kind; none if this is not a store
-/// of Kubernetes.
-pub(super) fn findings(
-    db: &Db<'_>,
-    values: &ValueKinds,
-    findings: &mut Findings,
-) -> Vec<(&'static str, u64)> {
+impl Values<'_> {
+    /// Opens an encrypted value and looks at what comes out.
+    fn open(&self, keyring: &Keyring, part: &mut ValueKinds, record: &Record<'_>) {
+        let registry = RegistryKey::parse(record.kv.key, self.prefixes);
+        let opened = match keyring.open_at(&registry, record.kv.key, record.kv.value) {
+            Ok(opened) => opened,
+            Err(locked) => return part.locked.push(locked.why, record.offset),
+        };
+        part.opened = part.opened.saturating_add(1);
+        match Envelope::parse(&opened) {
+            Ok(envelope @ (Envelope::Protobuf(_) | Envelope::Json(_) | Envelope::Cbor(_))) => {
+                if let Err(fault) = check_shape(&envelope) {
+                    part.broken(record, format!("once decrypted, {fault}"));
+                }
+            }
+            Ok(_) => part.broken(record, "once decrypted, neither protobuf nor JSON or CBOR".into()),
+            Err(fault) => part.broken(record, format!("once decrypted, {fault}")),
+        }
+    }
+
+    /// Returns how many values there are of each kind; none if this is not a
+    /// store of Kubernetes.
+    pub(super) fn findings<L>(
+        &self,
+        db: &Db<'_>,
+        values: &ValueKinds,
+        keyspace: &Keyspace<'_, L>,
+        findings: &mut Findings,
+    ) -> Vec<(&'static str, u64)> {
+        let mut covered = kinds(db, values, findings);
+        if let Some(keyring) = self.keyring {
+            locked::findings(db, self.prefixes, keyring, &values.locked, keyspace, findings);
+            if values.opened > 0 {
+                covered.push(("opened", values.opened));
+            }
+        }
+        covered
+    }
+}
+
+fn kinds(db: &Db<'_>, values: &ValueKinds, findings: &mut Findings) -> Vec<(&'static str, u64)> {
     let recognised: u64 = values.counts.iter().take(4).sum();
     // Someone else's keys may begin with /registry/ as well.
     if recognised == 0 && values.broken_count == 0 {

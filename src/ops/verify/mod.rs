@@ -10,11 +10,13 @@ mod file;
 mod history;
 mod kubernetes;
 mod leases;
+mod locked;
 mod membership;
 mod schema;
 mod tree;
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use crate::bolt::{Db, OpenError, PageCounts, WalkOptions, walk};
 use crate::etcd::history::{Lives, RevisionOrder};
@@ -24,6 +26,7 @@ use crate::etcd::record::Records;
 use crate::etcd::schema::KEY;
 use crate::etcd::snapshot::{DigestVerdict, FileKind, Trailer, trailer};
 use crate::etcd::state::{LineEvidence, State};
+use crate::kube::encryption::Keyring;
 use crate::kube::registry_key::Prefixes;
 use crate::source::Source;
 
@@ -99,6 +102,8 @@ impl Report {
 pub struct Options {
     /// Prefix of the Kubernetes keys, if it is none of the usual ones.
     pub prefixes: Prefixes,
+    /// Keys to open encrypted values with, which are then checked too.
+    pub keyring: Option<Arc<Keyring>>,
 }
 
 /// Checks a file.
@@ -170,11 +175,9 @@ fn check_content(
 ) -> Draft {
     let mut findings = Findings::default();
     let state = State::read(db);
-    let records = (
-        RevisionOrder { compact },
-        KeyspaceFold::new(db.image).watched_by(Lives { compact }),
-        kubernetes::Values { prefixes: &options.prefixes },
-    );
+    let kubernetes = kubernetes::Values { prefixes: &options.prefixes, keyring: options.keyring.as_deref() };
+    let records =
+        (RevisionOrder { compact }, KeyspaceFold::new(db.image).watched_by(Lives { compact }), kubernetes);
     let walking = WalkOptions { threads, only: None, progress: Some(&settings.progress.pages) };
     let ((((order, keyspace, values), unreadable), leases), walked) =
         walk(db, &(Records(records), leases::Leases), &walking);
@@ -186,7 +189,7 @@ fn check_content(
     auth::alarms(&state, &mut findings);
     auth::findings(&state, &mut findings);
     membership::findings(&state, &mut findings);
-    let kinds = kubernetes::findings(db, &values, &mut findings);
+    let kinds = kubernetes.findings(db, &values, &keyspace, &mut findings);
 
     let pages = walked.pages;
     let elements = walked.buckets.iter().map(|bucket| bucket.keys).sum();
