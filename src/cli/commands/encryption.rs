@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -238,8 +238,10 @@ impl Encryption {
         let values = self.things(report.count(|_| true));
         writeln!(out, "{name}: revision {}, {values}, {} encrypted\n", report.revision, grouped(encrypted))?;
 
+        let sealed = report.rows.iter().filter(|row| row.stored.is_encrypted());
+        let sealed: HashSet<_> = sealed.map(|row| row.type_key).collect();
         let (shown, rest): (Vec<&Row<'_>>, Vec<&Row<'_>>) =
-            report.rows.iter().partition(|row| verbose || is_telling(row, report));
+            report.rows.iter().partition(|row| verbose || sealed.contains(&row.type_key) || is_telling(row));
         if !shown.is_empty() {
             let mut rows = Rows::default();
             for row in &shown {
@@ -401,15 +403,9 @@ fn listed(names: &BTreeSet<String>) -> String {
     }
 }
 
-/// Whether a row is told without being asked for: plain text only where there is
-/// something to say about it.
-fn is_telling(row: &Row<'_>, report: &Report<'_>) -> bool {
-    let sealed = |other: &Row<'_>| other.type_key == row.type_key && other.stored.is_encrypted();
-    row.stored.is_encrypted()
-        || row.locked > 0
-        || row.stale > 0
-        || row.type_key.name() == "secrets"
-        || report.rows.iter().any(sealed)
+/// Whether there is something to say about a row of plain text.
+fn is_telling(row: &Row<'_>) -> bool {
+    row.locked > 0 || row.stale > 0 || row.type_key.name() == "secrets"
 }
 
 /// What a key file makes of a row.
