@@ -306,6 +306,39 @@ mod tests {
         assert_eq!(exactly("a b"), "a b\n");
     }
 
+    /// Texts that would take hours if any step looked at all of them again.
+    #[test]
+    fn time_follows_the_length_of_the_text() {
+        let size = 500_000;
+        for part in [
+            "a",
+            " ",
+            "a ",
+            "a  ",
+            "é ",
+            "é  ",
+            "' ",
+            "\t ",
+            "\n",
+            "a\n",
+            "\n ",
+            "\u{2028}",
+            "\u{2028}a ",
+            "\u{85}",
+            "1",
+            "1_",
+            ":1",
+            "\u{10ffff}",
+        ] {
+            let text = part.repeat(size / part.len());
+            let value = Value::List(vec![Value::from(format!("x{text}x")), Value::from(text)]);
+            assert!(yaml(&value).len() >= size / 2, "{part:?}");
+            let key = |n: usize| Cow::Owned(format!("{part}{}", n * 7919 % 20_000));
+            let keys = (0..20_000).map(|n| (key(n), Value::Null)).collect();
+            assert!(yaml(&Value::Map(Map::from_entries(keys))).len() > 20_000, "{part:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn nothing_unprintable_is_written(value in json::tests::any_value()) {

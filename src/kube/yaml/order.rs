@@ -78,9 +78,9 @@ fn less(a: &str, b: &str) -> bool {
         (_, y_is_letter) => return y_is_letter,
     }
     // A zero counts only behind another digit that is not zero.
-    let zero = x == '0' || y == '0';
-    let number = before.chars().rev().take_while(|c| is_digit(*c)).any(|c| c != '0');
-    let start = i64::from(zero && number);
+    let counts = |c: char| c != '0';
+    let zero = !(counts(x) && counts(y));
+    let start = i64::from(zero && before.chars().rev().take_while(|c| is_digit(*c)).any(counts));
     let (a_number, a_digits) = leading_number(a, start);
     let (b_number, b_digits) = leading_number(b, start);
     (a_number, a_digits, x) < (b_number, b_digits, y)

@@ -14,12 +14,7 @@ pub(super) fn is_other(text: &str) -> bool {
         [] => true,
         [b'y' | b'Y' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'o' | b'O' | b'~', ..] => is_word(text),
         [b'.', ..] => is_special_float(text) || is_pointed(text),
-        [b'0'..=b'9' | b'+' | b'-', ..] => {
-            // Most text that begins so has a byte that none of the others has.
-            is_special_float(text)
-                || text.bytes().all(may_be_in_number)
-                    && (is_timestamp(text) || is_number(text) || is_base_60(text))
-        }
+        [b'0'..=b'9' | b'+' | b'-', ..] => is_numeric(text),
         _ => false,
     }
 }
@@ -60,10 +55,17 @@ fn is_special_float(text: &str) -> bool {
         || matches!(text, ".nan" | ".NaN" | ".NAN")
 }
 
-/// What hexadecimal numbers, floats and times are made of.
-fn may_be_in_number(byte: u8) -> bool {
-    matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' | b'x' | b'X' | b'o' | b'O'
-        | b'_' | b'.' | b',' | b'+' | b'-' | b':' | b't' | b'T' | b'Z' | b' ')
+/// Of text that begins with a digit or a sign. What ends its first digits says
+/// which kind it may be: most is none, as names and quantities.
+fn is_numeric(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    match unsigned.bytes().find(|byte| !is_digit_or_underscore(byte)) {
+        None | Some(b'e' | b'E' | b'x' | b'X' | b'o' | b'O' | b'b' | b'B') => is_number(text),
+        Some(b'.') => is_special_float(text) || is_number(text),
+        Some(b':') => is_base_60(text),
+        Some(b'-') => is_timestamp(text),
+        Some(_) => false,
+    }
 }
 
 /// A float that begins with its point. Go allows underscores between digits here.

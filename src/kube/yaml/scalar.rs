@@ -141,17 +141,18 @@ pub(super) fn push(text: &str, indent: usize, folds: bool, out: &mut Vec<u8>) ->
     } else if resolve::is_other(text) || shape.special {
         push_double(text, Line::new(out, indent, folds));
     } else if !shape.breaks && !has_indicators(text, classes) {
-        match folds {
-            true => push_words(text, Line::new(out, indent, folds), |line, word| line.push(word)),
-            false => out.extend_from_slice(text.as_bytes()),
-        }
+        push_words(text, Line::new(out, indent, folds));
     } else if shape.space_before_break || shape.space_after_break {
         push_double(text, Line::new(out, indent, folds));
     } else if shape.breaks {
         push_single_with_breaks(text, Line::new(out, indent, folds));
     } else {
         out.push(b'\'');
-        push_words(text, Line::new(out, indent, folds), push_single);
+        // Quotes in it are doubled.
+        match text.contains('\'') {
+            true => push_words(&text.replace('\'', "''"), Line::new(out, indent, folds)),
+            false => push_words(text, Line::new(out, indent, folds)),
+        }
         out.push(b'\'');
     }
     false
@@ -223,39 +224,33 @@ fn column(out: &[u8]) -> usize {
     }
 }
 
-/// One line of text, folded at blanks, its words written by `push`.
-fn push_words(text: &str, mut line: Line<'_>, push: fn(&mut Line<'_>, &[u8])) {
+/// One line of text as it is, folded at blanks.
+fn push_words(text: &str, mut line: Line<'_>) {
     let mut rest = text.as_bytes();
-    let mut first = true;
-    let mut after_blank = false;
-    while line.folds
-        && let Some(at) = rest.iter().position(|byte| *byte == b' ')
-    {
-        let Some((word, [_, after @ ..])) = rest.split_at_checked(at) else { break };
-        push(&mut line, word);
-        first &= word.is_empty();
-        after_blank &= word.is_empty();
-        if line.is_full() && !first && !after_blank && !matches!(after, [] | [b' ', ..]) {
-            line.newline();
-        } else {
-            line.push(b" ");
-        }
-        first = false;
-        after_blank = true;
+    while line.folds {
+        // Characters have at least one byte, so no blank before this can be behind the edge.
+        let mut at = WIDTH.saturating_sub(line.column);
+        let fold = loop {
+            let Some(tail) = rest.get(at..) else { break None };
+            let Some(blanks) = tail.iter().position(|byte| *byte == b' ') else { break None };
+            at = at.saturating_add(blanks);
+            let Some((word, [_, after @ ..])) = rest.split_at_checked(at) else { break None };
+            // A blank alone, with text on both sides.
+            let mut next = 1;
+            if !matches!(word, [] | [.., b' ']) && !matches!(after, [] | [b' ', ..]) {
+                match WIDTH.checked_sub(line.column.saturating_add(characters(word))) {
+                    None => break Some((word, after)),
+                    Some(room) => next = room.saturating_add(1),
+                }
+            }
+            at = at.saturating_add(next);
+        };
+        let Some((word, after)) = fold else { break };
+        line.out.extend_from_slice(word);
+        line.newline();
         rest = after;
     }
-    push(&mut line, rest);
-}
-
-/// A word between single quotes: quotes in it are doubled.
-fn push_single(line: &mut Line<'_>, mut word: &[u8]) {
-    while let Some(at) = word.iter().position(|byte| *byte == b'\'') {
-        let Some((run, [_, after @ ..])) = word.split_at_checked(at) else { break };
-        line.push(run);
-        line.push(b"''");
-        word = after;
-    }
-    line.push(word);
+    line.out.extend_from_slice(rest);
 }
 
 /// Single quotes around a text that has line or paragraph separators.
@@ -278,7 +273,10 @@ fn push_single_with_breaks(text: &str, mut line: Line<'_>) {
             if after_break {
                 line.indent();
             }
-            push_single(&mut line, char.encode_utf8(&mut [0; 4]).as_bytes());
+            if char == '\'' {
+                line.push(b"'");
+            }
+            line.push_char(char);
         }
         (after_blank, after_break) = (char == ' ', is_break(char));
     }
