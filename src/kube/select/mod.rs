@@ -11,7 +11,9 @@
 //! Everything is parsed once and then asked of one object after the other.
 //! Source: kubernetes `staging/src/k8s.io` of 1.35; the file is named in each module.
 
+pub mod fields;
 pub mod jsonpath;
+pub mod labels;
 
 /// Upstream's answers, as `tests/upstream/select` wrote them down.
 #[cfg(test)]
