@@ -11,9 +11,12 @@
 //! Everything is parsed once and then asked of one object after the other.
 //! Source: kubernetes `staging/src/k8s.io` of 1.35; the file is named in each module.
 
+pub mod custom_columns;
 pub mod fields;
 pub mod jsonpath;
 pub mod labels;
+pub mod quantity;
+pub mod sort;
 
 /// Upstream's answers, as `tests/upstream/select` wrote them down.
 #[cfg(test)]
