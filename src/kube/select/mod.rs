@@ -11,10 +11,13 @@
 //! Everything is parsed once and then asked of one object after the other.
 //! Source: kubernetes `staging/src/k8s.io` of 1.35; the file is named in each module.
 
+pub mod crd;
 pub mod custom_columns;
 pub mod fields;
 pub mod jsonpath;
+pub mod label_columns;
 pub mod labels;
+pub mod printer_columns;
 pub mod quantity;
 pub mod sort;
 
