@@ -11,6 +11,7 @@
 //! Everything is parsed once and then asked of one object after the other.
 //! Source: kubernetes `staging/src/k8s.io` of 1.35; the file is named in each module.
 
+pub mod arguments;
 pub mod crd;
 pub mod custom_columns;
 pub mod fields;
@@ -20,6 +21,7 @@ pub mod labels;
 pub mod printer_columns;
 pub mod quantity;
 pub mod sort;
+pub mod types;
 
 /// Upstream's answers, as `tests/upstream/select` wrote them down.
 #[cfg(test)]
