@@ -1,6 +1,6 @@
-module etcdsnap.test/select
+module etcdsnap.test/upstream/select
 
-go 1.25.0
+go 1.26.0
 
 require (
 	github.com/liggitt/tabwriter v0.0.0-20181228230101-89fcab3d43de
