@@ -97,6 +97,15 @@ impl<'a> Field<'a> {
     pub fn int64(&self) -> Result<i64, WireFault> {
         self.varint().map(u64::cast_signed)
     }
+
+    /// The payload as a `double`.
+    #[inline]
+    pub fn float64(&self) -> Result<f64, WireFault> {
+        match self.value {
+            Value::Fixed64(bits) => Ok(f64::from_bits(bits)),
+            _ => Err(self.wrong_type()),
+        }
+    }
 }
 
 /// Takes the field whose one-byte tag is `tag` from the front of a message, if it
@@ -126,8 +135,10 @@ pub fn take_bytes<'a>(message: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
     Some(bytes)
 }
 
+/// Takes a varint without a tag off the front of `bytes`, as packed lists have
+/// them. `None` if it cannot be read.
 #[inline]
-fn varint(bytes: &mut &[u8]) -> Option<u64> {
+pub fn varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0u64;
     for shift in (0..70).step_by(7) {
         let (byte, rest) = bytes.split_first()?;
@@ -304,6 +315,9 @@ mod tests {
         assert_eq!(fields[1].int64(), Ok(-1));
         assert_eq!(fields[2].bytes(), Ok(&b"abc"[..]));
         assert_eq!((fields[3].number, fields[3].bytes()), (100, Ok(&b""[..])));
+        let float = [&[0x09][..], &0.1f64.to_le_bytes()].concat();
+        assert_eq!(only(&float).and_then(|field| field.float64()), Ok(0.1));
+        assert!(fields[0].float64().is_err());
     }
 
     #[test]
