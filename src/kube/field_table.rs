@@ -1,1 +1,0 @@
-//! The fields of every built-in type, as a table made from the Go types.
