@@ -1,1 +1,0 @@
-//! Objects in protobuf, decoded by the field table.
