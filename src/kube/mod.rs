@@ -46,12 +46,15 @@ mod tests {
 
     use super::dated::newest_time;
     use super::envelope::{Encrypted, Envelope, Provider, check_shape};
+    use super::json;
+    use super::object::{Encoding, Object, Options};
     use super::registry_key::{Prefixes, RegistryKey};
     use super::resources::Resource;
     use super::unix_time::UnixTime;
+    use super::value::Value;
     use crate::bolt::{WalkOptions, walk};
     use crate::etcd::keyspace::KeyspaceFold;
-    use crate::etcd::record::Records;
+    use crate::etcd::record::{Record, Records};
     use crate::etcd::snapshot::Snapshot;
 
     const PLAIN: &str = "k8s-1.35-etcd-3.6.db";
@@ -104,12 +107,19 @@ mod tests {
 
     /// The live keys of a fixture with their values.
     fn live(name: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
+        revised(name).into_iter().map(|(key, _, value)| (key, value)).collect()
+    }
+
+    /// The same with the revisions that last changed them.
+    fn revised(name: &str) -> Vec<(Vec<u8>, i64, Vec<u8>)> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/snapshots").join(name);
         let snapshot = Snapshot::open(&path).expect("a snapshot");
         let db = snapshot.db().expect("a database");
         let options = WalkOptions { threads: NonZeroUsize::MIN, only: None, progress: None };
         let ((keyspace, _), _) = walk(&db, &Records(KeyspaceFold::new(db.image)), &options);
-        keyspace.live().map(|record| (record.kv.key.to_vec(), record.kv.value.to_vec())).collect()
+        let of =
+            |record: Record<'_>| (record.kv.key.to_vec(), record.kv.mod_revision, record.kv.value.to_vec());
+        keyspace.live().map(of).collect()
     }
 
     /// `plural.group` of an object's key, the label of an internal one.
@@ -213,5 +223,39 @@ mod tests {
         };
         assert_eq!(newest(plain).as_deref(), Some("2026-11-22T14:35:34Z"));
         assert_eq!(newest(times(ENCRYPTED)).as_deref(), Some("2026-11-22T14:39:21Z"));
+    }
+
+    /// `kubectl get RESOURCE -A -o json`, object by object.
+    #[test]
+    fn objects_are_what_the_server_answered() {
+        let folder =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/reference/kubectl/k8s-1.35-etcd-3.6/json");
+        let mut answers = BTreeMap::new();
+        let mut compared = BTreeMap::new();
+        for (key, revision, value) in revised(PLAIN) {
+            let Ok(resource) = resource_of(&key) else { continue };
+            let answer = answers.entry(resource.clone()).or_insert_with(|| {
+                std::fs::read(folder.join(format!("{resource}.json"))).expect("what the server answered")
+            });
+            let answer = json::parse(answer).expect("JSON");
+            let mut object = Object::decode(&value, &Options::default()).expect("an object");
+            assert!(object.notes.is_empty(), "{}", object.notes);
+            object.set_resource_version(revision);
+            let names = |item: &Value<'_>| {
+                ["namespace", "name"].map(|name| item.text(&["metadata", name]).to_owned())
+            };
+            let items = answer.items(&["items"]);
+            let item = items.iter().find(|item| names(item) == names(&object.value)).expect("an answer");
+            match (object.kind(), object.api_version()) {
+                // Converted before it is answered.
+                ("CustomResourceDefinition", "apiextensions.k8s.io/v1beta1") => {}
+                // Renewed between the answer and the snapshot.
+                ("Lease", _)
+                    if item.text(&["spec", "renewTime"]) != object.value.text(&["spec", "renewTime"]) => {}
+                _ => assert_eq!(item, &object.value, "{}", key.escape_ascii()),
+            }
+            *compared.entry(object.encoding).or_insert(0) += 1;
+        }
+        assert_eq!(compared, BTreeMap::from([(Encoding::Protobuf, 229), (Encoding::Json, 26)]));
     }
 }

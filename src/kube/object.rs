@@ -1,1 +1,0 @@
-//! A stored value as an object.
