@@ -18,6 +18,8 @@ use etcdsnap::etcd::record::Records;
 use etcdsnap::etcd::snapshot::{Snapshot, check_digest, trailer};
 use etcdsnap::etcd::state::State;
 use etcdsnap::etcd::status_hash::StatusHash;
+use etcdsnap::kube::field_set::FieldSet;
+use etcdsnap::kube::object::{self, Object};
 use etcdsnap::kube::{json, yaml};
 use etcdsnap::ops::list::{Selection, list};
 use etcdsnap::ops::restore::{Request, restore};
@@ -62,6 +64,7 @@ fn layers(criterion: &mut Criterion) {
     group.bench_function("digest", |b| b.iter(|| check_digest(bytes, &trailer(&db, bytes), |_, _| {})));
     group.finish();
 
+    objects(criterion, &snapshot);
     text(criterion);
 
     let mut group = criterion.benchmark_group("ops");
@@ -105,6 +108,30 @@ fn layers(criterion: &mut Criterion) {
             folder
         });
     });
+    group.finish();
+}
+
+/// Stored values as objects, on one thread.
+fn objects(criterion: &mut Criterion, snapshot: &Snapshot) {
+    let progress = Progress::default();
+    let settings = Settings::new(&progress);
+    let listing = keys::keys(&snapshot.db().unwrap(), Vec::new(), None, &settings).unwrap();
+    let whole = object::Options::default();
+    let values: Vec<_> = listing
+        .iter()
+        .filter_map(|key| key.record().map(|record| record.kv.value.to_vec()))
+        .filter(|value| Object::decode(value, &whole).is_ok())
+        .take(20_000)
+        .collect();
+    let decode = |options: &object::Options| -> usize {
+        values.iter().filter_map(|value| Object::decode(value, options).ok()).map(|o| o.name().len()).sum()
+    };
+    let fields = FieldSet::only(["metadata.name", "metadata.namespace", "metadata.labels"]);
+    let names = object::Options { fields, ..object::Options::default() };
+    let mut group = criterion.benchmark_group("kube");
+    group.throughput(Throughput::Bytes(values.iter().map(|value| value.len() as u64).sum()));
+    group.bench_function("decode objects", |b| b.iter(|| decode(&whole)));
+    group.bench_function("decode names and labels", |b| b.iter(|| decode(&names)));
     group.finish();
 }
 
