@@ -5,6 +5,7 @@ mod damage;
 pub mod dating;
 pub(crate) mod digest;
 pub mod encryption;
+pub mod export;
 pub mod finding;
 pub mod hashkv;
 pub mod keys;

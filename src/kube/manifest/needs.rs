@@ -1,26 +1,48 @@
 //! What is in no namespace and is needed by what is in one.
 //!
-//! A namespace alone cannot be applied where its pods name a priority class, its
-//! claims a storage class, or its custom resources a type that is not there.
+//! Objects alone cannot be applied where their namespace, a priority class of
+//! pods, a storage class of claims, or the type of custom resources is not there.
 
 use std::collections::HashSet;
 
 use super::identity::Identity;
+use crate::kube::resources::Resource;
 use crate::kube::value::Value;
 
 /// Objects in no namespace, each by group, kind and name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Needs {
-    objects: HashSet<(&'static str, &'static str, String)>,
+    objects: HashSet<(Need, String)>,
+}
+
+/// A type that others refer to: group and kind.
+type Need = (&'static str, &'static str);
+
+/// All of them.
+const NEEDED: [Need; 8] = [
+    ("", "Namespace"),
+    ("apiextensions.k8s.io", "CustomResourceDefinition"),
+    ("networking.k8s.io", "IngressClass"),
+    ("node.k8s.io", "RuntimeClass"),
+    ("rbac.authorization.k8s.io", "ClusterRole"),
+    ("scheduling.k8s.io", "PriorityClass"),
+    ("storage.k8s.io", "StorageClass"),
+    ("storage.k8s.io", "VolumeAttributesClass"),
+];
+
+fn need(resource: &Resource) -> Option<Need> {
+    NEEDED.into_iter().find(|need| *need == (resource.group, resource.kind))
 }
 
 impl Needs {
-    /// Takes note of what `object` refers to.
+    /// Takes note of what `object` refers to, its namespace first.
     ///
     /// Not persistent volumes: where a claim should find its data on another
     /// cluster is nothing that can be followed here.
     pub fn note(&mut self, object: &Value<'_>) {
-        match Identity::of(object).type_name() {
+        let identity = Identity::of(object);
+        self.add("", "Namespace", identity.namespace);
+        match identity.type_name() {
             ("", "Pod") => self.note_pod(object, &["spec"]),
             ("", "PodTemplate") => self.note_pod(object, &["template", "spec"]),
             ("apps" | "apps.openshift.io", _) | ("batch", "Job") | ("", "ReplicationController") => {
@@ -76,7 +98,7 @@ impl Needs {
 
     fn add(&mut self, group: &'static str, kind: &'static str, name: &str) {
         if !name.is_empty() {
-            self.objects.insert((group, kind, name.to_owned()));
+            self.objects.insert(((group, kind), name.to_owned()));
         }
     }
 
@@ -85,9 +107,14 @@ impl Needs {
         self.objects.extend(other.objects);
     }
 
+    /// Whether objects of that type can be needed at all.
+    pub fn can_have(resource: &Resource) -> bool {
+        need(resource).is_some()
+    }
+
     /// Whether that object is needed.
-    pub fn has(&self, group: &'static str, kind: &'static str, name: &str) -> bool {
-        self.objects.contains(&(group, kind, name.to_owned()))
+    pub fn has(&self, resource: &Resource, name: &str) -> bool {
+        need(resource).is_some_and(|need| self.objects.contains(&(need, name.to_owned())))
     }
 }
 
@@ -99,7 +126,7 @@ mod tests {
     fn needs(object: Json) -> Vec<(&'static str, String)> {
         let mut needs = Needs::default();
         needs.note(&Value::from(object));
-        let mut names: Vec<_> = needs.objects.into_iter().map(|(_, kind, name)| (kind, name)).collect();
+        let mut names: Vec<_> = needs.objects.into_iter().map(|((_, kind), name)| (kind, name)).collect();
         names.sort();
         names
     }
@@ -154,7 +181,20 @@ mod tests {
         needs.note_custom("widgets", "example.com");
         let mut all = Needs::default();
         all.extend(needs);
-        assert!(all.has("apiextensions.k8s.io", "CustomResourceDefinition", "widgets.example.com"));
-        assert!(!all.has("apiextensions.k8s.io", "CustomResourceDefinition", "widgets"));
+        let definitions = Resource::find("crd").expect("built in");
+        assert!(Needs::can_have(definitions) && !Needs::can_have(Resource::find("pods").expect("built in")));
+        assert!(all.has(definitions, "widgets.example.com"));
+        assert!(!all.has(definitions, "widgets"));
+        let mut pod = Needs::default();
+        pod.note(&Value::from(json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "shop"}})));
+        assert!(pod.has(Resource::find("ns").expect("built in"), "shop"));
+    }
+
+    #[test]
+    fn every_needed_type_is_a_known_one_in_no_namespace() {
+        for (group, kind) in NEEDED {
+            let resource = crate::kube::manifest::identity::built_in(group, kind).expect(kind);
+            assert!(!resource.namespaced && resource.group == group);
+        }
     }
 }

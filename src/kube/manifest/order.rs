@@ -76,7 +76,7 @@ const LAST: &[&[(&str, &str)]] = &[
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rank {
     stage: Stage,
-    place: usize,
+    place: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,7 +94,10 @@ impl Rank {
     pub fn of(resource: Option<&Resource>) -> Self {
         let Some(resource) = resource else { return Self { stage: Stage::Custom, place: 0 } };
         let name = (resource.group, resource.kind);
-        let place = |order: &[&[(&str, &str)]]| order.iter().position(|line| line.contains(&name));
+        let place = |order: &[&[(&str, &str)]]| {
+            let line = order.iter().position(|line| line.contains(&name));
+            line.map(|line| u8::try_from(line).unwrap_or(u8::MAX))
+        };
         if let Some(place) = place(ORDER) {
             return Self { stage: Stage::Listed, place };
         }

@@ -44,7 +44,7 @@ impl Redaction {
     /// All but `apiVersion`, `kind`, `metadata`, `type` and `immutable` is
     /// replaced. Of the annotations those that may hold a copy of the object: the
     /// one of `kubectl apply`, JSON, packed text, and what repeats a value.
-    pub fn redact(&self, object: &mut Value<'_>) -> bool {
+    pub fn apply(&self, object: &mut Value<'_>) -> bool {
         let identity = Identity::of(object);
         let (group, kind) = identity.type_name();
         if !self.concerns(group, kind) && !self.concerns(identity.group, identity.kind) {
@@ -174,7 +174,7 @@ mod tests {
     #[track_caller]
     fn assert_redacted(redaction: &Redaction, before: Json, after: Json) {
         let mut object = Value::from(before);
-        assert!(redaction.redact(&mut object));
+        assert!(redaction.apply(&mut object));
         assert_eq!(object, Value::from(after));
     }
 
@@ -242,7 +242,7 @@ mod tests {
             let mut object =
                 Value::from(json!({"apiVersion": api_version, "kind": kind, "data": {"a": "b"}}));
             let before = object.clone();
-            assert!(!redaction.redact(&mut object));
+            assert!(!redaction.apply(&mut object));
             assert_eq!(object, before);
         }
     }

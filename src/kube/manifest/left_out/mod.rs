@@ -9,6 +9,7 @@ mod system;
 pub use surroundings::Surroundings;
 
 use super::identity::Identity;
+use crate::kube::resources::Resource;
 use crate::kube::value::Value;
 
 macro_rules! reasons {
@@ -124,6 +125,12 @@ impl Include {
             Switch::Deleted => self.deleted,
         }
     }
+}
+
+/// Why no object of a built-in type is written, whatever it holds; `None` if that
+/// depends on the object.
+pub fn left_out_by_type(resource: &Resource, include: Include) -> Option<Reason> {
+    system::reason_of_type(resource.group, resource.kind).filter(|reason| !include.has(reason.switch()))
 }
 
 /// Why `object` is left out; `None` if it is not.

@@ -13,6 +13,31 @@ fn annotation<'v>(object: &'v Value<'_>, name: &str) -> Option<&'v str> {
     object.at(&["metadata", "annotations", name]).and_then(Value::as_str)
 }
 
+/// Why no object of that type is written; `None` if it depends on the object.
+pub(super) fn reason_of_type(group: &str, kind: &str) -> Option<Reason> {
+    let reason = match (group, kind) {
+        ("", "Event") => Reason::Events,
+        ("coordination.k8s.io", "Lease" | "LeaseCandidate") => Reason::Leases,
+        ("", "Node")
+        | ("storage.k8s.io", "CSINode" | "CSIStorageCapacity" | "VolumeAttachment")
+        | ("resource.k8s.io", "ResourceSlice")
+        | ("network.openshift.io", "HostSubnet") => Reason::Nodes,
+        ("networking.k8s.io", "IPAddress") => Reason::Addresses,
+        ("apps", "ControllerRevision") => Reason::Revisions,
+        ("certificates.k8s.io", "CertificateSigningRequest" | "PodCertificateRequest")
+        | ("internal.apiserver.k8s.io", "StorageVersion")
+        | ("storagemigration.k8s.io", "StorageVersionMigration")
+        | ("lifecycle.k8s.io", "Eviction" | "EvictionRequest")
+        | ("resource.k8s.io", "ResourcePoolStatusRequest" | "PodScheduling" | "PodSchedulingContext")
+        | ("oauth.openshift.io", "OAuthAccessToken" | "OAuthAuthorizeToken")
+        | ("security.openshift.io", "RangeAllocation")
+        | ("network.openshift.io", "ClusterNetwork" | "NetNamespace")
+        | ("template.openshift.io", "BrokerTemplateInstance") => Reason::Requests,
+        _ => return None,
+    };
+    Some(reason)
+}
+
 /// Source: kubernetes 1.35 `pkg/controlplane` (controllers and reconcilers),
 /// `plugin/pkg/auth/authorizer/rbac/bootstrappolicy`, `pkg/controller`,
 /// `staging/src/k8s.io/apiserver/pkg/apis/flowcontrol/bootstrap`,
@@ -24,60 +49,44 @@ pub(super) fn reason(
     surroundings: &Surroundings,
 ) -> Option<Reason> {
     let Identity { namespace, name, .. } = *identity;
-    if namespace == "default" && name == "kubernetes" {
-        match identity.type_name() {
-            ("", "Service") => return Some(Reason::ApiServer),
-            ("", "Endpoints") | ("discovery.k8s.io", "EndpointSlice") => return Some(Reason::Endpoints),
-            _ => {}
-        }
+    let (group, kind) = identity.type_name();
+    if let Some(reason) = reason_of_type(group, kind) {
+        return Some(reason);
     }
-    let is = |holds: bool, reason: Reason| holds.then_some(reason);
-    let built_in = match identity.type_name() {
-        ("", "Event") => Some(Reason::Events),
-        ("coordination.k8s.io", "Lease" | "LeaseCandidate") => Some(Reason::Leases),
-        ("", "ConfigMap" | "Endpoints") if is_election_lock(object) => Some(Reason::Leases),
-        ("", "Endpoints") => {
-            is(follows_from_service(object, namespace, name, surroundings), Reason::Endpoints)
+    let is_api_server = namespace == "default" && name == "kubernetes";
+    let (holds, reason) = match (group, kind) {
+        ("", "Service") if is_api_server => (true, Reason::ApiServer),
+        ("", "Endpoints") | ("discovery.k8s.io", "EndpointSlice") if is_api_server => {
+            (true, Reason::Endpoints)
         }
+        ("", "ConfigMap" | "Endpoints") if is_election_lock(object) => (true, Reason::Leases),
+        ("", "Endpoints") => (follows_from_service(object, namespace, name, surroundings), Reason::Endpoints),
         ("discovery.k8s.io", "EndpointSlice") => {
             let service = label(object, "kubernetes.io/service-name").unwrap_or_default();
-            is(follows_from_service(object, namespace, service, surroundings), Reason::Endpoints)
+            (follows_from_service(object, namespace, service, surroundings), Reason::Endpoints)
         }
-        ("", "ConfigMap") => is(is_certificate_map(name), Reason::Certificates),
-        ("", "Secret") => is(is_token(object, name), Reason::Tokens),
-        ("", "ServiceAccount") => is(is_cluster_account(object, namespace, name), Reason::ServiceAccounts),
-        ("rbac.authorization.k8s.io", _) => is(is_cluster_role(object, name), Reason::Roles),
-        ("", "Node")
-        | ("storage.k8s.io", "CSINode" | "CSIStorageCapacity" | "VolumeAttachment")
-        | ("resource.k8s.io", "ResourceSlice")
-        | ("network.openshift.io", "HostSubnet") => Some(Reason::Nodes),
-        ("flowcontrol.apiserver.k8s.io", _) => is(is_bootstrap_flow(object, name), Reason::FlowControl),
-        ("scheduling.k8s.io", "PriorityClass") => is(name.starts_with("system-"), Reason::PriorityClasses),
-        ("", "Namespace") => is(
-            ["default", "kube-node-lease", "kube-public", "kube-system"].contains(&name),
-            Reason::Namespaces,
-        ),
-        ("apiregistration.k8s.io", "APIService") => is(is_own_api_service(object), Reason::ApiServices),
-        ("networking.k8s.io", "IPAddress") => Some(Reason::Addresses),
-        ("networking.k8s.io", "ServiceCIDR") => is(name == "kubernetes", Reason::Addresses),
-        ("", "Pod") => is(annotation(object, "kubernetes.io/config.mirror").is_some(), Reason::StaticPods),
-        ("apps", "ControllerRevision") => Some(Reason::Revisions),
+        ("", "ConfigMap") => (is_certificate_map(name), Reason::Certificates),
         ("certificates.k8s.io", "ClusterTrustBundle") => {
-            is(name.starts_with("kubernetes.io:"), Reason::Certificates)
+            (name.starts_with("kubernetes.io:"), Reason::Certificates)
         }
-        ("certificates.k8s.io", "CertificateSigningRequest" | "PodCertificateRequest")
-        | ("internal.apiserver.k8s.io", "StorageVersion")
-        | ("storagemigration.k8s.io", "StorageVersionMigration")
-        | ("lifecycle.k8s.io", "Eviction" | "EvictionRequest")
-        | ("resource.k8s.io", "ResourcePoolStatusRequest" | "PodScheduling" | "PodSchedulingContext")
-        | ("oauth.openshift.io", "OAuthAccessToken" | "OAuthAuthorizeToken")
-        | ("security.openshift.io", "RangeAllocation")
-        | ("network.openshift.io", "ClusterNetwork" | "NetNamespace")
-        | ("template.openshift.io", "BrokerTemplateInstance") => Some(Reason::Requests),
-        _ => None,
+        ("", "Secret") => (is_token(object, name), Reason::Tokens),
+        ("", "ServiceAccount") => (is_cluster_account(object, namespace, name), Reason::ServiceAccounts),
+        ("rbac.authorization.k8s.io", _) => (is_cluster_role(object, name), Reason::Roles),
+        ("flowcontrol.apiserver.k8s.io", _) => (is_bootstrap_flow(object, name), Reason::FlowControl),
+        ("scheduling.k8s.io", "PriorityClass") => (name.starts_with("system-"), Reason::PriorityClasses),
+        ("", "Namespace") => (NAMESPACES.contains(&name), Reason::Namespaces),
+        ("apiregistration.k8s.io", "APIService") => (is_own_api_service(object), Reason::ApiServices),
+        ("networking.k8s.io", "ServiceCIDR") => (name == "kubernetes", Reason::Addresses),
+        ("", "Pod") => (annotation(object, "kubernetes.io/config.mirror").is_some(), Reason::StaticPods),
+        _ => (false, Reason::Installation),
     };
-    built_in.or_else(|| is(is_installed(identity), Reason::Installation))
+    if holds {
+        return Some(reason);
+    }
+    is_installed(identity).then_some(Reason::Installation)
 }
+
+const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
 
 /// Locks of leader elections that predate leases.
 fn is_election_lock(object: &Value<'_>) -> bool {
