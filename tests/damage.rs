@@ -15,7 +15,7 @@
 mod support;
 
 use etcdsnap::etcd::snapshot::Snapshot;
-use etcdsnap::ops::{Lost, OpError, Progress, Settings, hashkv, keys, lookup, list, member_list, status};
+use etcdsnap::ops::{Lost, OpError, Progress, Settings, hashkv, keys, list, lookup, member_list, status};
 use support::store::{self, Built, Put, Store, deletion, leased, member, message, put, revision};
 use support::{Entry, MetaFields, NO_FREELIST, Pages, ask, bucket, entry, inline_bucket, tree_bucket};
 

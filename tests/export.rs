@@ -233,7 +233,7 @@ fn everything_comes_in_an_order_that_applies() {
             "ResourceQuota shop/q",
         ]
     );
-    assert_eq!(report.total(), 15);
+    assert_eq!((report.total(), report.custom), (15, 1));
     assert_eq!(report.revision, 25);
     assert_eq!(
         left_out(&report),
@@ -356,6 +356,22 @@ fn a_renamed_namespace_is_renamed_in_names_of_files_too() {
     assert_eq!(report.namespaces_left_in, 1);
     assert_eq!(report.namespaces_left[0].path.namespace, "market");
     assert_eq!(report.namespaces_left[0].places, ["spec.url"]);
+}
+
+#[test]
+fn what_newer_servers_do_not_take_and_what_can_lose_data_is_told() {
+    let volume = |policy: &str| {
+        object("v1", "PersistentVolume", "/pv", json!({"spec": {"persistentVolumeReclaimPolicy": policy}}))
+    };
+    let file = file(&[
+        ("cronjobs/shop/nightly", object("batch/v1beta1", "CronJob", "shop/nightly", json!({}))),
+        ("persistentvolumes/a", volume("Delete")),
+        ("persistentvolumes/b", volume("Retain")),
+    ]);
+    let (_, report) = exported(&file, &Request::default());
+    let outdated: Vec<_> = report.outdated.iter().collect();
+    assert_eq!(outdated, [(&(25, "batch/v1beta1".to_owned()), &[("cronjobs.batch".to_owned(), 1)].into())]);
+    assert_eq!(report.volumes_to_delete, 1);
 }
 
 #[test]

@@ -27,6 +27,7 @@ use crate::kube::manifest::left_out::{Include, Reason, Surroundings, left_out};
 use crate::kube::manifest::namespaces::NamespaceMap;
 use crate::kube::manifest::needs::Needs;
 use crate::kube::manifest::redact::{Redaction, forbid};
+use crate::kube::manifest::removed::removed_in;
 use crate::kube::manifest::scope::Scope;
 use crate::kube::value::Value;
 use candidates::{Candidate, Candidates};
@@ -90,7 +91,7 @@ pub struct Report {
     pub revision: i64,
     /// Damage that was skipped.
     pub damage: Damage,
-    /// Types asked for that there are none of. Nothing is written if there are any.
+    /// Types asked for that there are none of.
     pub unknown: Vec<UnknownType>,
     /// Written objects by type.
     pub written: BTreeMap<String, u64>,
@@ -106,6 +107,11 @@ pub struct Report {
     pub namespaces_left: Vec<NamespacesLeft>,
     /// How many objects have such places; the first are in the list.
     pub namespaces_left_in: u64,
+    /// Objects in versions of their API that newer servers do not take, by the
+    /// first release that does not and the version.
+    pub outdated: Counts<(u8, String)>,
+    /// Custom resources among what was written.
+    pub custom: u64,
     /// Volumes whose disks go with their claims.
     pub volumes_to_delete: u64,
 }
@@ -148,6 +154,8 @@ struct Written {
     lost: Option<String>,
     needed: bool,
     to_delete: bool,
+    is_custom: bool,
+    outdated: Option<(u8, String)>,
     places: Vec<String>,
 }
 
@@ -176,9 +184,6 @@ pub fn export<'a, E: Send>(
         unknown: listing.unknown.clone(),
         ..Report::default()
     };
-    if !report.unknown.is_empty() {
-        return Ok(report);
-    }
     let candidates = Candidates::choose(&listing, request, settings);
     let surroundings = candidates.surroundings(db, &selection, reader, settings)?;
     let exporter = Exporter { request, reader, surroundings, needs: Needs::default() };
@@ -274,14 +279,15 @@ impl<R: ObjectReader> Exporter<'_, '_, R> {
                     None => {
                         let places = self.change(&mut object);
                         let identity = Identity::of(&object);
-                        let to_delete = identity.type_name() == ("", "PersistentVolume")
-                            && object.text(&["spec", "persistentVolumeReclaimPolicy"]) == "Delete";
-                        let manifest = Manifest { path: ObjectPath::of(&identity), text: print(&object) };
+                        let removed = removed_in(identity.group, identity.version, identity.kind);
                         Outcome::Written(Box::new(Written {
-                            manifest,
+                            manifest: Manifest { path: ObjectPath::of(&identity), text: print(&object) },
                             lost,
                             needed: !is_asked,
-                            to_delete,
+                            to_delete: identity.type_name() == ("", "PersistentVolume")
+                                && object.text(&["spec", "persistentVolumeReclaimPolicy"]) == "Delete",
+                            is_custom: identity.built_in.is_none(),
+                            outdated: removed.map(|minor| (minor, object.text(&["apiVersion"]).to_owned())),
                             places,
                         }))
                     }
@@ -321,10 +327,14 @@ impl Report {
                 None
             }
             Outcome::Written(written) => {
-                let Written { manifest, lost, needed, to_delete, places } = *written;
+                let Written { manifest, lost, needed, to_delete, is_custom, outdated, places } = *written;
                 add(&mut self.written, type_key.name());
                 self.needed = self.needed.saturating_add(u64::from(needed));
                 self.volumes_to_delete = self.volumes_to_delete.saturating_add(u64::from(to_delete));
+                self.custom = self.custom.saturating_add(u64::from(is_custom));
+                if let Some(outdated) = outdated {
+                    add(self.outdated.entry(outdated).or_default(), type_key.name());
+                }
                 if let Some(lost) = lost {
                     add(self.partial.entry(lost).or_default(), type_key.name());
                 }
