@@ -6,6 +6,7 @@ mod failure;
 mod input;
 mod output;
 mod progress;
+mod redaction;
 mod words;
 
 use std::io::{self, BufWriter, Write};
@@ -68,6 +69,9 @@ enum Command {
     Keys(commands::keys::Keys),
     Value(commands::value::Value),
     List(commands::list::List),
+    Get(Box<commands::get::Get>),
+    ApiResources(commands::api_resources::ApiResources),
+    Decode(commands::decode::Decode),
     Encryption(commands::encryption::Encryption),
     Restore(Box<commands::restore::Restore>),
     Version(commands::version::Version),
@@ -157,6 +161,9 @@ fn run(command: &Command, context: &mut Context<'_>) -> Result<Outcome, Failure>
         Command::Keys(args) => args.run(context),
         Command::Value(args) => args.run(context),
         Command::List(args) => args.run(context),
+        Command::Get(args) => args.run(context),
+        Command::ApiResources(args) => args.run(context),
+        Command::Decode(args) => args.run(context),
         Command::Encryption(args) => args.run(context),
         Command::Restore(args) | Command::Snapshot(SnapshotCommand::Restore(args)) => args.run(context),
         Command::Version(args) => args.run(context),

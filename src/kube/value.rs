@@ -88,6 +88,23 @@ impl<'a> Value<'a> {
         self.at(path).and_then(Self::as_map).map(Map::entries).unwrap_or_default()
     }
 
+    /// The same, borrowing nothing.
+    pub fn into_owned(self) -> Value<'static> {
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(yes) => Value::Bool(yes),
+            Self::Int(number) => Value::Int(number),
+            Self::Float(number) => Value::Float(number),
+            Self::Str(text) => Value::Str(Cow::Owned(text.into_owned())),
+            Self::List(items) => Value::List(items.into_iter().map(Self::into_owned).collect()),
+            Self::Map(map) => {
+                let owned =
+                    |(key, value): (Cow<'a, str>, Self)| (Cow::Owned(key.into_owned()), value.into_owned());
+                Value::Map(Map { entries: map.entries.into_iter().map(owned).collect() })
+            }
+        }
+    }
+
     /// As text.
     pub fn as_str(&self) -> Option<&str> {
         match self {

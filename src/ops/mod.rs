@@ -13,6 +13,8 @@ pub mod list;
 pub mod lookup;
 pub mod member_list;
 pub mod objects;
+pub mod reader;
+pub mod release;
 pub mod restore;
 pub mod status;
 pub mod verify;

@@ -106,6 +106,18 @@ pub(crate) fn ask<S: AsRef<OsStr>>(args: &[S]) -> Answer {
     Answer::of(program().args(args))
 }
 
+/// Asks with something on stdin.
+pub(crate) fn ask_with<S: AsRef<OsStr>>(args: &[S], input: &[u8]) -> Answer {
+    use std::io::Write as _;
+
+    let mut command = program();
+    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    // A program that wants no more has answered already.
+    let _ = child.stdin.take().expect("a pipe").write_all(input);
+    Answer::from_output(&format!("{command:?}"), child.wait_with_output().expect("an answer"))
+}
+
 /// Owner and group, times and bytes of a file: what reading must not change.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Untouched {

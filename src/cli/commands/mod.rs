@@ -1,7 +1,10 @@
 //! One file per command: its arguments, whose comments are the help, and `run`.
 
+pub(crate) mod api_resources;
 pub(crate) mod completion;
+pub(crate) mod decode;
 pub(crate) mod encryption;
+pub(crate) mod get;
 pub(crate) mod hashkv;
 pub(crate) mod keys;
 pub(crate) mod list;

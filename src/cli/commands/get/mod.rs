@@ -1,0 +1,217 @@
+//! `get`: objects as kubectl shows them.
+
+mod asked;
+pub(crate) mod documents;
+mod format;
+pub(crate) mod store;
+mod table;
+pub(crate) mod unshown;
+
+use std::borrow::Cow;
+use std::ffi::OsString;
+
+use etcdsnap::kube::field_set::FieldSet;
+use etcdsnap::kube::object::Options;
+use etcdsnap::kube::select::arguments::Request;
+use etcdsnap::kube::select::fields::FieldSelector;
+use etcdsnap::kube::select::labels::LabelSelector;
+use etcdsnap::kube::select::sort::SortBy;
+use etcdsnap::kube::select::types::{ResourceType, TypeFault, Types, Wanted};
+use etcdsnap::kube::table::{Context as TableContext, NEWEST_RELEASE};
+use etcdsnap::kube::unix_time::UnixTime;
+use etcdsnap::ops::objects::Place;
+use etcdsnap::ops::reader::Reader;
+use etcdsnap::ops::release::moment;
+use etcdsnap::ops::{OpError, prepare};
+
+use self::asked::{Asked, Job};
+use self::format::Format;
+use crate::cli::decryption::Decryption;
+use crate::cli::failure::Failure;
+use crate::cli::input::{KubernetesKeys, Reading, Threads};
+use crate::cli::redaction::Redact;
+use crate::cli::{Context, Outcome};
+
+/// Kubernetes objects, as kubectl shows them
+///
+/// The arguments after FILE and most options are those of `kubectl get`. Objects
+/// are shown as they were stored, in the version they were stored in; ages are
+/// counted up to the newest write in the snapshot.
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "etcdsnap get [OPTIONS] FILE TYPE[.VERSION][.GROUP][,TYPE...] [NAME...]
+       etcdsnap get [OPTIONS] FILE TYPE[.VERSION][.GROUP]/NAME...")]
+pub(crate) struct Get {
+    /// The snapshot, types of objects, and names
+    #[arg(value_name = "FILE TYPE [NAME]")]
+    words: Vec<OsString>,
+    /// Only objects in this namespace [default: default]
+    #[arg(short, long, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+    /// Objects in all namespaces
+    #[arg(short = 'A', long)]
+    all_namespaces: bool,
+    /// Only objects with these labels: a=b, a!=b, a in (b,c), a, !a, a>1, with commas
+    /// between
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    selector: Option<String>,
+    /// Only objects with these fields: metadata.name=web, status.phase!=Running, with
+    /// commas between; any path
+    #[arg(long, value_name = "SELECTOR")]
+    field_selector: Option<String>,
+    /// Form of the output: wide, yaml, json, jsonl, name, jsonpath=TEMPLATE,
+    /// custom-columns=NAME:PATH,...
+    #[arg(short, long, value_name = "FORM")]
+    output: Option<String>,
+    /// Order of the objects, by a path: .metadata.creationTimestamp
+    #[arg(long, value_name = "PATH")]
+    sort_by: Option<String>,
+    /// Tables without titles
+    #[arg(long)]
+    no_headers: bool,
+    /// Tables with the type before each name
+    #[arg(long)]
+    show_kind: bool,
+    /// Tables with all labels
+    #[arg(long)]
+    show_labels: bool,
+    /// Tables with the values of these labels, as columns
+    #[arg(short = 'L', long, value_name = "KEY", value_delimiter = ',')]
+    label_columns: Vec<String>,
+    /// Keep metadata.managedFields, which is left out otherwise
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
+    show_managed_fields: Option<bool>,
+    /// Objects that are not there are no error
+    #[arg(long)]
+    ignore_not_found: bool,
+    /// As it was at this revision
+    #[arg(long, alias = "revision", value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    rev: Option<i64>,
+    /// The time that ages are counted up to (RFC 3339) [default: that of the newest
+    /// write that carries one]
+    #[arg(long, value_name = "TIME")]
+    now: Option<UnixTime>,
+    /// The release of Kubernetes (1.28) whose tables and defaults are shown [default:
+    /// that of the nodes]
+    #[arg(long, value_name = "VERSION", value_parser = minor_release)]
+    kube_version: Option<u16>,
+    #[command(flatten)]
+    redact: Redact,
+    #[command(flatten)]
+    decryption: Decryption,
+    #[command(flatten)]
+    reading: Reading,
+    #[command(flatten)]
+    kubernetes: KubernetesKeys,
+    #[command(flatten)]
+    threads: Threads,
+    #[arg(short, long, hide = true)]
+    watch: bool,
+}
+
+/// The 28 of `1.28`, `v1.28.3` and `28`.
+fn minor_release(typed: &str) -> Result<u16, String> {
+    let number = typed.trim_start_matches('v');
+    let number = number.strip_prefix("1.").unwrap_or(number);
+    let number = number.split('.').next().unwrap_or_default();
+    number.parse().map_err(|_| "a release of Kubernetes is wanted, as 1.28".to_owned())
+}
+
+impl Get {
+    pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
+        if self.watch {
+            return Err(Failure::usage("--watch: a file does not change")
+                .hint("`etcdsnap get` shows what is in it; --rev N shows it as it was before"));
+        }
+        let format = Format::parse(self.output.as_deref())?;
+        let (file, words) = self.reading.split(&self.words)?;
+        let words: Vec<Cow<'_, str>> = words.iter().map(|word| word.to_string_lossy()).collect();
+        let request = Request::parse(&words);
+        let request = request.and_then(|request| {
+            request.check(self.selector.is_some() || self.field_selector.is_some(), self.all_namespaces)?;
+            Ok(request)
+        });
+        let request = request.map_err(|error| {
+            Failure::usage(error.to_string())
+                .hint("`etcdsnap get FILE pods`, `get FILE pod web-1`, `get FILE pod/web-1 svc/web`; `etcdsnap api-resources FILE` lists the types there are")
+        })?;
+        let labels = self.selector.as_deref().map(LabelSelector::parse).transpose();
+        let labels = labels.map_err(|error| Failure::usage(format!("--selector: {error}")))?;
+        let fields = self.field_selector.as_deref().map(FieldSelector::parse).transpose();
+        let fields = fields.map_err(|error| Failure::usage(format!("--field-selector: {error}")))?;
+        let sort = self.sort_by.as_deref().map(SortBy::parse).transpose();
+        let sort = sort.map_err(|error| Failure::usage(format!("--sort-by: {error}")))?;
+        let keyring = self.decryption.keyring(context)?;
+        let redaction = self.redact.redaction()?;
+
+        let snapshot = self.reading.snapshot(&file)?;
+        let settings = self.reading.settings(self.threads.settings(context));
+        let db = snapshot.db().map_err(OpError::from)?;
+        let prefixes = self.kubernetes.prefixes();
+        let mut reader = Reader {
+            keys: keyring.as_ref(),
+            options: Options::default(),
+            labels,
+            fields,
+            redaction: redaction.as_ref(),
+            prefixes,
+        };
+        let types = store::types(&db, Some(&request), false, &reader, self.rev, &settings)?;
+        let jobs = self.jobs(&request, &types)?;
+        let moment = moment(&db, self.rev.unwrap_or(i64::MAX), &reader.prefixes);
+        let release = self.kube_version.or(moment.release).unwrap_or(NEWEST_RELEASE);
+        let mut table_context = TableContext::new(self.now.or(moment.newest_write.map(|write| write.time)));
+        table_context.release = release;
+        table_context.wide = matches!(format, Format::Table { wide: true });
+        reader.options.null_creation_timestamps = release < FIRST_WITHOUT_NULL_TIMESTAMPS;
+        if self.show_managed_fields == Some(true) {
+            reader.options.fields = FieldSet::all();
+        }
+
+        let asked = Asked { get: self, format, sort, table_context, reader, jobs, settings };
+        let answer = if asked.jobs.iter().all(|job| job.names.is_some()) {
+            asked.by_name(context, &db)?
+        } else {
+            prepare(&snapshot, settings.threads);
+            asked.all(context, &db, snapshot.source().bytes().len() as u64)?
+        };
+        snapshot.source().finish()?;
+        asked.conclude(context, answer)
+    }
+
+    fn jobs<'t>(&self, request: &Request, types: &'t Types) -> Result<Vec<Job<'t>>, Failure> {
+        let wanted = types.resolve(request).map_err(|fault| unknown(&fault))?;
+        let job = |wanted: Wanted<'t>| {
+            let of = wanted.resource;
+            let path = path(of)
+                .ok_or_else(|| Failure::no(format!("{}: they are not stored in etcd", of.full_name())))?;
+            let namespace = match (of.namespaced(), self.all_namespaces) {
+                (true, false) => Some(self.namespace.clone().unwrap_or_else(|| "default".to_owned())),
+                _ => None,
+            };
+            Ok(Job { of, place: Place { path, namespace }, names: wanted.names })
+        };
+        wanted.into_iter().map(job).collect()
+    }
+}
+
+/// Where the objects of a type are below the store's prefix.
+pub(crate) fn path(of: ResourceType<'_>) -> Option<String> {
+    match of {
+        ResourceType::BuiltIn(resource) => resource.path.map(str::to_owned),
+        ResourceType::Custom(crd) => Some(format!("{}/{}", crd.group, crd.plural)),
+    }
+}
+
+/// A type that means nothing.
+pub(crate) fn unknown(fault: &TypeFault) -> Failure {
+    let TypeFault::Unknown { typed, nearest } = fault else { return Failure::usage(fault.to_string()) };
+    let failure =
+        Failure::no(format!("there is no resource type {typed:?}, neither built in nor in this snapshot"));
+    match nearest.as_slice() {
+        [] => failure.hint("`etcdsnap api-resources FILE` shows the types there are"),
+        nearest => failure.hint(format!("did you mean {}?", nearest.join(", "))),
+    }
+}
+
+/// From this release on servers leave out a `creationTimestamp` that is not set.
+pub(crate) const FIRST_WITHOUT_NULL_TIMESTAMPS: u16 = 34;

@@ -1,0 +1,86 @@
+//! The types that a store has: which built-in ones that not every server has, and
+//! what it defines itself. Looked up only if what was typed may depend on it.
+
+use etcdsnap::bolt::Db;
+use etcdsnap::kube::object::Options;
+use etcdsnap::kube::select::arguments::Request;
+use etcdsnap::kube::select::crd::Crd;
+use etcdsnap::kube::select::types::Types;
+use etcdsnap::ops::list::{Count, Selection, list};
+use etcdsnap::ops::objects::{Place, objects};
+use etcdsnap::ops::reader::{Buffer, Outcome, Reader};
+use etcdsnap::ops::{OpError, Settings};
+
+/// Where definitions of custom resources are.
+const DEFINITIONS: &str = "apiextensions.k8s.io/customresourcedefinitions";
+
+/// The types that `request` may mean; all there are, if there is no request, and with
+/// `known` also those that nothing is stored of.
+pub(crate) fn types(
+    db: &Db<'_>,
+    request: Option<&Request>,
+    known: bool,
+    reader: &Reader<'_>,
+    revision: Option<i64>,
+    settings: &Settings<'_>,
+) -> Result<Types, OpError> {
+    if request.is_some_and(|request| !Types::needs_crds(request)) {
+        return Ok(Types::default());
+    }
+    let mut crds = definitions(db, reader, revision, settings)?;
+    let selection = Selection { revision, prefixes: reader.prefixes.clone(), ..Selection::default() };
+    let counts = list(db, &selection, settings)?.counts(settings.threads);
+    let counts: Vec<&Count<'_>> = counts.iter().filter(|count| !count.type_key.internal).collect();
+    let present = Types::new(Vec::new(), |_| true);
+    for count in &counts {
+        let text = |bytes| std::str::from_utf8(bytes).ok().filter(|text| !text.is_empty());
+        let (Some(plural), Some(group)) = (text(count.type_key.resource), text(count.type_key.group)) else {
+            continue;
+        };
+        let known = crds.iter().any(|crd| crd.plural == plural && crd.group == group)
+            || present.all().any(|built_in| built_in.plural() == plural && built_in.group() == group);
+        if !known {
+            crds.push(Crd::undefined(group, plural, count.namespace.is_some()));
+        }
+    }
+    let is_present = |plural: &str, group: &str| {
+        counts.iter().any(|count| {
+            count.type_key.resource == plural.as_bytes() && count.type_key.group == group.as_bytes()
+        })
+    };
+    Ok(Types::new(crds, |resource| known || is_present(resource.plural, resource.group)))
+}
+
+/// Definitions that can be read.
+fn definitions(
+    db: &Db<'_>,
+    reader: &Reader<'_>,
+    revision: Option<i64>,
+    settings: &Settings<'_>,
+) -> Result<Vec<Crd>, OpError> {
+    let reader = Reader {
+        keys: reader.keys,
+        options: Options::default(),
+        prefixes: reader.prefixes.clone(),
+        ..Reader::default()
+    };
+    let place = Place { path: DEFINITIONS.to_owned(), namespace: None };
+    let found = objects(db, std::slice::from_ref(&place), &reader.prefixes, revision, settings)?;
+    let mut definitions = Vec::new();
+    found.at(
+        &place,
+        settings.threads,
+        |run| {
+            let mut buffer = Buffer::default();
+            let read = |stored| {
+                reader.read(&stored, &mut buffer, |outcome| match outcome {
+                    Outcome::Object(object) => Crd::read(&object.value).ok(),
+                    _ => None,
+                })
+            };
+            run.filter_map(read).collect::<Vec<_>>()
+        },
+        |run| definitions.extend(run),
+    );
+    Ok(definitions)
+}

@@ -1,0 +1,158 @@
+//! Stored values as objects: opened, decoded, and chosen by what is in them.
+
+use zeroize::Zeroize;
+
+use crate::kube::encryption::{Keyring, Locked};
+use crate::kube::manifest::redact::Redaction;
+use crate::kube::object::{Object, Options, Undecodable, raw};
+use crate::kube::registry_key::{Prefixes, RegistryKey};
+use crate::kube::select::fields::FieldSelector;
+use crate::kube::select::labels::LabelSelector;
+use crate::kube::value::{Map, Value};
+
+use super::objects::StoredObject;
+
+/// How stored objects are read.
+#[derive(Debug, Clone, Default)]
+pub struct Reader<'r> {
+    /// Opens encrypted values.
+    pub keys: Option<&'r Keyring>,
+    /// Which parts are decoded, and how.
+    pub options: Options,
+    /// Only objects with these labels.
+    pub labels: Option<LabelSelector>,
+    /// Only objects with these fields.
+    pub fields: Option<FieldSelector>,
+    /// What is not shown of the objects.
+    pub redaction: Option<&'r Redaction>,
+    /// Where Kubernetes keeps its keys.
+    pub prefixes: Prefixes,
+}
+
+/// What became of a stored object.
+#[derive(Debug)]
+pub enum Outcome<'v> {
+    /// It is as asked for.
+    Object(Object<'v>),
+    /// It has other labels or fields than asked for.
+    NotSelected,
+    /// It cannot be read.
+    Unreadable(Unreadable),
+}
+
+/// Why a stored value is not shown as an object.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Unreadable {
+    /// It is encrypted.
+    #[error("{0}")]
+    Locked(String),
+    /// It cannot be decoded.
+    #[error("{0}")]
+    Undecodable(Undecodable),
+}
+
+impl Unreadable {
+    /// Under which many of them are counted: without what differs from object to
+    /// object.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Locked(why) => why.clone(),
+            Self::Undecodable(Undecodable::UnknownKind { api_version, kind }) => {
+                format!("of kind {kind} in {api_version}, which this version does not know")
+            }
+            Self::Undecodable(Undecodable::Empty) => "empty".to_owned(),
+            Self::Undecodable(Undecodable::Unrecognised) => "not in a form that API servers store".to_owned(),
+            Self::Undecodable(_) => "damaged or in a form of its own".to_owned(),
+        }
+    }
+}
+
+/// Keeps memory from one object to the next. What it held is wiped.
+#[derive(Debug, Default)]
+pub struct Buffer(Vec<u8>);
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl Reader<'_> {
+    /// Reads `stored` and tells `then` what became of it.
+    pub fn read<T>(
+        &self,
+        stored: &StoredObject<'_>,
+        buffer: &mut Buffer,
+        then: impl FnOnce(Outcome<'_>) -> T,
+    ) -> T {
+        // A copy: the file may change while it is read, and text must not.
+        buffer.0.clear();
+        buffer.0.extend_from_slice(stored.record.kv.value);
+        let bytes = buffer.0.as_slice();
+        let opened = match self.keys {
+            Some(keys) => {
+                let key = RegistryKey::parse(stored.record.kv.key, &self.prefixes);
+                keys.open_at(&key, stored.record.kv.key, bytes).map(Some)
+            }
+            None => Locked::without_configuration(bytes).map_or(Ok(None), Err),
+        };
+        let plain = match &opened {
+            Ok(Some(opened)) => opened,
+            Ok(None) => bytes,
+            // Refused by a server with this configuration, and readable all the same.
+            Err(locked) if locked.encrypted.is_none() => bytes,
+            Err(locked) => return then(Outcome::Unreadable(Unreadable::Locked(locked.to_string()))),
+        };
+        match Object::decode(plain, &self.options) {
+            Err(why) => then(Outcome::Unreadable(Unreadable::Undecodable(why))),
+            Ok(mut object) => {
+                if !self.selects(&object.value) {
+                    return then(Outcome::NotSelected);
+                }
+                object.set_resource_version(stored.record.revision.main);
+                if let Some(redaction) = self.redaction {
+                    redaction.apply(&mut object.value);
+                }
+                then(Outcome::Object(object))
+            }
+        }
+    }
+
+    /// Whether objects are chosen by what is in them.
+    pub fn is_choosy(&self) -> bool {
+        self.labels.is_some() || self.fields.is_some()
+    }
+
+    fn selects(&self, object: &Value<'_>) -> bool {
+        self.labels.as_ref().is_none_or(|labels| labels.matches(object))
+            && self.fields.as_ref().is_none_or(|fields| fields.matches(object))
+    }
+}
+
+/// The key under which [`stand_in`] says why. No field of Kubernetes has a name
+/// like it.
+pub const REASON: &str = "etcdsnap.reason";
+
+/// What is known of an object that cannot be read, in the form of an object: its
+/// name, and its bytes as they are stored.
+pub fn stand_in<'v>(stored: &StoredObject<'v>, api_version: &str, kind: &str, why: &Unreadable) -> Value<'v> {
+    let text = |bytes: &[u8]| Value::from(String::from_utf8_lossy(bytes).into_owned());
+    let mut metadata = Map::default();
+    metadata.insert("name", text(stored.name));
+    if let Some(namespace) = stored.namespace {
+        metadata.insert("namespace", text(namespace));
+    }
+    metadata.insert("resourceVersion", Value::from(stored.record.revision.main.to_string()));
+    let mut object = match raw(stored.record.kv.value) {
+        Value::Map(map) => map,
+        _ => Map::default(),
+    };
+    for (name, known) in [("apiVersion", api_version), ("kind", kind)] {
+        if object.get(name).is_none() && !known.is_empty() {
+            object.insert(name, Value::from(known.to_owned()));
+        }
+    }
+    object.insert("metadata", metadata.into());
+    object.insert(REASON, Value::from(why.to_string()));
+    object.into()
+}
