@@ -17,8 +17,8 @@ fn forms(resource: &str) -> &'static [&'static str] {
     match resource {
         // Asked of the components and not stored; stored as core events.
         "componentstatuses" | "events.events.k8s.io" => &[],
-        // Stored as v1beta1 and answered as v1. Renewed between answer and snapshot.
-        "customresourcedefinitions.apiextensions.k8s.io" | "leases.coordination.k8s.io" => &["table", "wide"],
+        // Renewed between answer and snapshot.
+        "leases.coordination.k8s.io" => &["table", "wide"],
         _ => &["table", "wide", "yaml", "json"],
     }
 }

@@ -25,11 +25,22 @@ pub(crate) fn watch<T>(
     done: impl Fn(&Progress) -> u64 + Sync,
     work: impl FnOnce() -> T,
 ) -> T {
-    if context.global.quiet || !std::io::stderr().is_terminal() {
+    watch_progress(context.global.quiet, context.progress, what, total, done, work)
+}
+
+/// As [`watch`], for work that holds on to the output.
+pub(crate) fn watch_progress<T>(
+    quiet: bool,
+    progress: &Progress,
+    what: &'static str,
+    total: u64,
+    done: impl Fn(&Progress) -> u64 + Sync,
+    work: impl FnOnce() -> T,
+) -> T {
+    if quiet || !std::io::stderr().is_terminal() {
         return work();
     }
     let finished = AtomicBool::new(false);
-    let progress = context.progress;
     std::thread::scope(|scope| {
         let drawing = scope.spawn(|| {
             let start = Instant::now();

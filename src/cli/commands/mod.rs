@@ -4,6 +4,7 @@ pub(crate) mod api_resources;
 pub(crate) mod completion;
 pub(crate) mod decode;
 pub(crate) mod encryption;
+pub(crate) mod export;
 pub(crate) mod get;
 pub(crate) mod hashkv;
 pub(crate) mod keys;

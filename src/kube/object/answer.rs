@@ -9,6 +9,7 @@
 //! |---|---|---|
 //! | Job | `metadata.labels`, if there are none | the labels of its template, to which the creation adds some |
 //! | PersistentVolumeClaim, PersistentVolume | `status.phase`, if empty | `Pending` |
+//! | CustomResourceDefinition | the whole | in `v1`, although it is stored as `v1beta1`: see [`crd`](super::crd) |
 //! | StatefulSet | type of each of `spec.volumeClaimTemplates` | `v1` and `PersistentVolumeClaim`: parts of an object have none, but in Go these are objects by themselves |
 //!
 //! Defaults that came with a newer release than the one that stored the object
@@ -27,6 +28,7 @@ pub(super) enum Rule {
     JobLabels,
     PendingPhase,
     ClaimTypes,
+    Definition,
 }
 
 impl Rule {
@@ -35,6 +37,7 @@ impl Rule {
             (b"Job", b"batch/v1") => Some(Self::JobLabels),
             (b"PersistentVolumeClaim" | b"PersistentVolume", b"v1") => Some(Self::PendingPhase),
             (b"StatefulSet", _) if api_version.starts_with(b"apps/") => Some(Self::ClaimTypes),
+            (b"CustomResourceDefinition", b"apiextensions.k8s.io/v1beta1") => Some(Self::Definition),
             _ => None,
         }
     }
@@ -46,6 +49,7 @@ impl Rule {
 
     pub(super) fn apply(self, object: &mut Value<'_>) {
         match self {
+            Self::Definition => super::crd::answered(object),
             Self::JobLabels => {
                 let labels = object.at(&["spec", "template", METADATA, "labels"]).cloned();
                 let Some(labels @ Value::Map(_)) = labels else { return };

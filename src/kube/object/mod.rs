@@ -1,6 +1,7 @@
 //! A stored value as the object that an API server would answer with.
 
 mod answer;
+mod crd;
 
 use super::cbor::{self, CborFault};
 use super::envelope::{Envelope, EnvelopeFault, Unknown};

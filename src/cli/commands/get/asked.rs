@@ -136,6 +136,9 @@ impl Asked<'_, '_> {
         {
             reader.options.fields = FieldSet::only(paths);
         }
+        if matches!(self.format, Format::Name) && !reader.is_choosy() && self.sort.is_none() {
+            reader.options.fields = FieldSet::only([]);
+        }
         reader
     }
 
