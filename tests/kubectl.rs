@@ -213,3 +213,44 @@ fn types_are_listed_with_what_there_is_of_them() {
     assert_eq!(of("podsecuritypolicies"), None);
     ask(&["api-resources", &file, "--all"]).exits(0).says("podpresets");
 }
+
+#[test]
+fn an_export_is_a_tree_of_files_or_one_stream() {
+    let file = fixture("k8s-1.35-objects");
+    let place = tempfile::tempdir().expect("a directory");
+    let target = place.path().join("out");
+    let out_dir = target.to_str().expect("a path");
+    let all =
+        ask(&["export", &file, "--out-dir", out_dir]).exits(0).says("left out: events").says("kubectl apply");
+    assert!(all.out.is_empty());
+    let deployment = fs::read_to_string(target.join("shop/deployment.apps/web.yaml")).expect("a manifest");
+    assert!(
+        deployment.contains("image: nginx:1.27")
+            && !deployment.contains("uid:")
+            && !deployment.contains("status:")
+    );
+    let definition =
+        target.join("_cluster/customresourcedefinition.apiextensions.k8s.io/widgets.example.com.yaml");
+    assert!(
+        fs::read_to_string(definition)
+            .expect("a definition")
+            .starts_with("apiVersion: apiextensions.k8s.io/v1\n")
+    );
+    ask(&["export", &file, "--out-dir", out_dir]).refuses(2).says("not empty");
+
+    let stream = ask(&["export", &file, "-n", "shop", "-q"]).exits(0);
+    let kinds: Vec<&str> = stream.text().lines().filter_map(|line| line.strip_prefix("kind: ")).collect();
+    let place_of = |kind: &str| kinds.iter().position(|other| *other == kind).expect("a kind");
+    assert!(place_of("Namespace") < place_of("ConfigMap") && place_of("ConfigMap") < place_of("Deployment"));
+    assert!(!stream.text().contains("team-b"));
+    let list =
+        ask(&["export", &file, "secrets", "-o", "json", "--namespace-map", "shop=store"]).exits(0).json();
+    assert_eq!(list["items"][0]["metadata"]["namespace"], "store");
+    let secrets = ask(&["export", &file, "secrets", "--redact"])
+        .exits(0)
+        .says("Not to be applied")
+        .says("<redacted 3 bytes>");
+    assert!(!secrets.text().contains("bmV3"));
+    ask(&["export", &file, "--keep", "cluster-ip"]).refuses(2).says("cluster-ips");
+    ask(&["export", &file, "nonsense"]).refuses(1);
+}

@@ -125,8 +125,17 @@ impl ObjectReader for Values<'_> {
 
 /// Where manifests go.
 enum Sink<'o> {
-    Stream { out: &'o mut (dyn Write + Send), form: ManifestFormat, some: bool },
-    Files(Tree),
+    Stream {
+        out: &'o mut (dyn Write + Send),
+        form: ManifestFormat,
+        some: bool,
+    },
+    /// Made with the first file, so that nothing is left where nothing is written.
+    Files {
+        directory: PathBuf,
+        ending: &'static str,
+        tree: Option<Tree>,
+    },
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -140,7 +149,13 @@ enum SinkError {
 impl Sink<'_> {
     fn put(&mut self, manifest: &Manifest) -> Result<(), SinkError> {
         match self {
-            Self::Files(tree) => tree.put(manifest)?,
+            Self::Files { directory, ending, tree } => {
+                let tree = match tree {
+                    Some(tree) => tree,
+                    None => tree.insert(Tree::new(directory, ending)?),
+                };
+                tree.put(manifest)?;
+            }
             Self::Stream { out, form, some } => {
                 let before: &[u8] = match (*form, *some) {
                     (ManifestFormat::Yaml, true) => b"---\n",
@@ -210,7 +225,11 @@ impl Export {
         let mut sink = match &self.out_dir {
             Some(directory) => {
                 let ending = if self.output == ManifestFormat::Yaml { "yaml" } else { "json" };
-                Sink::Files(Tree::new(directory, ending).map_err(|error| directory_failure(&error))?)
+                // Told before the file is read.
+                if std::fs::read_dir(directory).is_ok_and(|mut inside| inside.next().is_some()) {
+                    return Err(directory_failure(&TreeError::NotEmpty(directory.clone())));
+                }
+                Sink::Files { directory: directory.clone(), ending, tree: None }
             }
             None => Sink::Stream { out: &mut *context.out, form: self.output, some: false },
         };
