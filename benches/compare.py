@@ -127,6 +127,19 @@ def main():
          restored([etcdutl, "snapshot", "restore"])),
         ("restore : cp + sync", 1.2, restored([etcdsnap, "restore", "-q"]), copied),
     ]
+    # Against the seconds that were set as bars for a store of 100,000 pods.
+    get = [etcdsnap, "get", snapshot]
+    names = subprocess.run([*get, "pods", "-A", "--no-headers"], capture_output=True, text=True, check=False)
+    rows = names.stdout.splitlines()
+    if rows:
+        namespace, name = rows[len(rows) // 2].split()[:2]
+        jobs += [
+            ("get pods -A : 0.6 s", 1.0, run([*get, "pods", "-A"]), lambda: 0.6),
+            ("get pods -A, first row : 0.25 s", 1.0, lambda: first_line([*get, "pods", "-A"]), lambda: 0.25),
+            ("get pods -A -o yaml : 2 s", 1.0, run([*get, "pods", "-A", "-o", "yaml"]), lambda: 2.0),
+            ("get pod NAME : 0.12 s", 1.0, run([*get, "pod", name, "-n", namespace]), lambda: 0.12),
+            ("--version : 0.005 s", 1.0, run([etcdsnap, "--version"]), lambda: 0.005),
+        ]
     try:
         for name, bar, ours, theirs in jobs:
             if options.only in name:

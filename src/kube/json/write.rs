@@ -16,7 +16,7 @@ pub fn write(value: &Value<'_>, out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// Appends `value` as [`write`] does if it stands `level` levels deep, from where
+/// Appends `value` as [`write()`] does if it stands `level` levels deep, from where
 /// the line has got to and without a newline: an element of a list that is not
 /// in memory as a whole. Elements of `items` in a `List` are at level 2.
 pub fn write_at(value: &Value<'_>, level: usize, out: &mut Vec<u8>) {

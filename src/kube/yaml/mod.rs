@@ -40,13 +40,13 @@ pub fn write(value: &Value<'_>, out: &mut Vec<u8>) {
     Writer { out, exact: false }.document(value);
 }
 
-/// Appends `value` as [`write`] does, but so that every text is read back as it
+/// Appends `value` as [`write()`] does, but so that every text is read back as it
 /// was.
 pub fn write_exactly(value: &Value<'_>, out: &mut Vec<u8>) {
     Writer { out, exact: true }.document(value);
 }
 
-/// Appends `value` as [`write`] does if it is an element of a list under a key
+/// Appends `value` as [`write()`] does if it is an element of a list under a key
 /// that stands `level` levels deep: an element of a list that is not in memory as
 /// a whole. The output must be at the start of a line. Elements of `items` in a
 /// `List` are at level 0.
