@@ -3,14 +3,19 @@
 //! Nothing says so outright. Nodes say which release their kubelet is of, and an
 //! API server is never older than the kubelets it serves.
 
+use zeroize::Zeroizing;
+
 use crate::bolt::{Db, leaves_backward};
 use crate::etcd::record::Record;
 use crate::etcd::schema;
+use crate::kube::dated::newest_time;
+use crate::kube::encryption::Keyring;
+use crate::kube::envelope::Encrypted;
 use crate::kube::field_set::FieldSet;
 use crate::kube::object::{Object, Options};
-use crate::kube::registry_key::{Prefixes, RegistryKey};
+use crate::kube::registry_key::{ObjectKey, Prefixes, RegistryKey};
 
-use super::dating::{DATED_AMONG, DatedWrite, newest_write};
+use super::dating::{DATED_AMONG, DatedWrite};
 
 /// What the newest records tell of the moment they were written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,43 +30,63 @@ pub struct Moment {
 /// theirs every five minutes.
 const LEAVES: usize = 1000;
 
-/// Looks through the newest records of `db` up to revision `at_most`. Pages that
-/// cannot be read are passed over.
-pub fn moment(db: &Db<'_>, at_most: i64, prefixes: &Prefixes) -> Moment {
-    let mut records = Vec::new();
+/// Looks through the newest records of `db` up to revision `at_most`; `keys` open
+/// what is encrypted. Pages and values that cannot be read are passed over.
+pub fn moment(db: &Db<'_>, at_most: i64, prefixes: &Prefixes, keys: Option<&Keyring>) -> Moment {
+    let mut newest: Option<DatedWrite> = None;
     let mut release = None;
+    let mut looked_at = 0;
     for leaf in leaves_backward(db, schema::KEY).take(LEAVES).flatten() {
         for record in leaf.iter().rev().filter_map(|element| Record::parse(element).ok()) {
             if record.revision.main > at_most || record.tombstone {
                 continue;
             }
-            if release.is_none() {
-                release = of_node(&record, prefixes);
+            let is_node = release.is_none() && is_of_node(record.kv.key, prefixes);
+            if !is_node && looked_at >= DATED_AMONG {
+                continue;
             }
-            if records.len() < DATED_AMONG {
-                records.push(record);
+            let Some(value) = opened(&record, prefixes, keys) else { continue };
+            if is_node {
+                release = of_node(&value);
+            }
+            if looked_at < DATED_AMONG {
+                looked_at = looked_at.saturating_add(1);
+                let write = newest_time(&value).map(|time| {
+                    let key = record.kv.key.to_vec();
+                    DatedWrite { time, key, revision: record.revision }
+                });
+                newest = newest.into_iter().chain(write).max_by_key(|write| (write.time, write.revision));
             }
         }
-        if release.is_some() && records.len() >= DATED_AMONG {
+        if release.is_some() && looked_at >= DATED_AMONG {
             break;
         }
     }
-    Moment { newest_write: newest_write(records.iter()), release }
+    Moment { newest_write: newest, release }
 }
 
-/// The release of a kubelet, if `record` is of its node.
-fn of_node(record: &Record<'_>, prefixes: &Prefixes) -> Option<u16> {
-    let rest = prefixes.strip(record.kv.key)?;
-    if !rest.starts_with(b"minions/") {
-        return None;
+/// A copy of a record's value in plain text; `None` if it cannot be opened.
+fn opened(record: &Record<'_>, prefixes: &Prefixes, keys: Option<&Keyring>) -> Option<Zeroizing<Vec<u8>>> {
+    let stored = record.kv.value;
+    if Encrypted::of(stored).is_none() {
+        return Some(Zeroizing::new(stored.to_vec()));
     }
-    match RegistryKey::parse(record.kv.key, prefixes) {
-        RegistryKey::Object(object) if object.built_in.is_some_and(|resource| resource.kind == "Node") => {}
-        _ => return None,
-    }
-    let copy = record.kv.value.to_vec();
+    let copy = stored.to_vec();
+    let key = RegistryKey::parse(record.kv.key, prefixes);
+    let opened = keys?.open_at(&key, record.kv.key, &copy).ok()?;
+    Some(Zeroizing::new(opened.to_vec()))
+}
+
+fn is_of_node(key: &[u8], prefixes: &Prefixes) -> bool {
+    let is_node = |object: ObjectKey<'_>| object.built_in.is_some_and(|resource| resource.kind == "Node");
+    prefixes.strip(key).is_some_and(|rest| rest.starts_with(b"minions/"))
+        && matches!(RegistryKey::parse(key, prefixes), RegistryKey::Object(object) if is_node(object))
+}
+
+/// The release of a node's kubelet.
+fn of_node(value: &[u8]) -> Option<u16> {
     let options = Options { fields: FieldSet::only([VERSION]), ..Options::default() };
-    let node = Object::decode(&copy, &options).ok()?;
+    let node = Object::decode(value, &options).ok()?;
     minor(node.value.text(&["status", "nodeInfo", "kubeletVersion"]))
 }
 

@@ -157,7 +157,7 @@ impl Get {
         };
         let types = store::types(&db, Some(&request), false, &reader, self.rev, &settings)?;
         let jobs = self.jobs(&request, &types)?;
-        let moment = moment(&db, self.rev.unwrap_or(i64::MAX), &reader.prefixes);
+        let moment = moment(&db, self.rev.unwrap_or(i64::MAX), &reader.prefixes, reader.keys);
         let release = self.kube_version.or(moment.release).unwrap_or(NEWEST_RELEASE);
         let mut table_context = TableContext::new(self.now.or(moment.newest_write.map(|write| write.time)));
         table_context.release = release;
