@@ -12,6 +12,7 @@ use etcdsnap::source::SourceError;
 
 use super::output::size::humanized;
 use super::output::text::safe;
+use super::tell;
 
 /// Why a command has no answer.
 #[derive(Debug)]
@@ -51,9 +52,9 @@ impl Failure {
             return ExitCode::SUCCESS;
         }
         // Names of files and keys are in it, and may hold anything.
-        eprintln!("error: {}", safe(self.message.as_bytes()));
+        tell(format_args!("error: {}", safe(self.message.as_bytes())));
         for hint in &self.hints {
-            eprintln!("  hint: {}", safe(hint.as_bytes()));
+            tell(format_args!("  hint: {}", safe(hint.as_bytes())));
         }
         ExitCode::from(self.code)
     }

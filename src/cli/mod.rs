@@ -121,9 +121,14 @@ impl<'c> Context<'c> {
     /// A line for the person at the terminal, not part of the answer.
     fn say(&self, line: impl std::fmt::Display) {
         if !self.global.quiet {
-            eprintln!("{line}");
+            tell(line);
         }
     }
+}
+
+/// Writes a line to stderr. Whoever does not listen is no reason to fail.
+pub(crate) fn tell(line: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Runs the program.
@@ -140,7 +145,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(outcome)
     });
     if cli.global.verbose {
-        eprintln!("took {:.3} s", start.elapsed().as_secs_f64());
+        tell(format_args!("took {:.3} s", start.elapsed().as_secs_f64()));
     }
     match result {
         Ok(Outcome::Yes) => ExitCode::SUCCESS,

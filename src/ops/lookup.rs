@@ -83,8 +83,8 @@ pub fn any_of<'a>(
 enum Keys<'k> {
     /// A key alone, which is compared with each record's.
     One(&'k [u8]),
-    /// The number of the thing that each key is of.
-    Many(HashMap<&'k [u8], usize>),
+    /// The numbers of the things that each key is of: one may be asked for twice.
+    Many(HashMap<&'k [u8], Vec<usize>>),
 }
 
 struct Wanted<'k> {
@@ -99,23 +99,28 @@ impl<'k> Wanted<'k> {
             [keys] if keys.len() == 1 => Keys::One(keys.first().map_or(&[], Vec::as_slice)),
             _ => {
                 let numbered = things.iter().enumerate();
-                let each =
-                    numbered.flat_map(|(number, keys)| keys.iter().map(move |key| (key.as_slice(), number)));
-                Keys::Many(each.collect())
+                let mut each: HashMap<&[u8], Vec<usize>> = HashMap::new();
+                for (number, keys) in numbered {
+                    for key in keys {
+                        each.entry(key).or_default().push(number);
+                    }
+                }
+                Keys::Many(each)
             }
         };
         Self { keys, count: things.len(), at_most }
     }
 
-    /// The number of the thing that a record is of.
+    /// The numbers of the things that a record is of.
     #[inline]
-    fn number(&self, record: &Record<'_>) -> Option<usize> {
+    fn numbers(&self, record: &Record<'_>) -> &[usize] {
         if record.revision.main > self.at_most {
-            return None;
+            return &[];
         }
         match &self.keys {
-            Keys::One(key) => (record.kv.key == *key).then_some(0),
-            Keys::Many(numbers) => numbers.get(record.kv.key).copied(),
+            Keys::One(key) if record.kv.key == *key => &[0],
+            Keys::One(_) => &[],
+            Keys::Many(numbers) => numbers.get(record.kv.key).map_or(&[], Vec::as_slice),
         }
     }
 
@@ -127,12 +132,14 @@ impl<'k> Wanted<'k> {
         for leaf in leaves_backward(db, schema::KEY).take(NEWEST_LEAVES) {
             for element in leaf.ok()?.iter().rev() {
                 let record = Record::parse(element).ok()?;
-                if let Some(place @ None) = self.number(&record).and_then(|number| found.get_mut(number)) {
-                    *place = Some(record);
-                    missing = missing.saturating_sub(1);
-                    if missing == 0 {
-                        return Some(found);
+                for number in self.numbers(&record) {
+                    if let Some(place @ None) = found.get_mut(*number) {
+                        *place = Some(record);
+                        missing = missing.saturating_sub(1);
                     }
+                }
+                if missing == 0 {
+                    return Some(found);
                 }
             }
         }
@@ -154,8 +161,8 @@ impl<'a> RecordFold<'a> for Wanted<'_> {
 
     #[inline]
     fn record(&self, part: &mut Self::Part, record: &Record<'a>) {
-        if let Some(number) = self.number(record) {
-            part.insert(number, *record);
+        for number in self.numbers(record) {
+            part.insert(*number, *record);
         }
     }
 

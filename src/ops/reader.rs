@@ -106,13 +106,14 @@ impl Reader<'_> {
         match Object::decode(plain, &self.options) {
             Err(why) => then(Outcome::Unreadable(Unreadable::Undecodable(why))),
             Ok(mut object) => {
+                // First: a selector must not tell what is hidden.
+                if let Some(redaction) = self.redaction {
+                    redaction.apply(&mut object.value);
+                }
                 if !self.selects(&object.value) {
                     return then(Outcome::NotSelected);
                 }
                 object.set_resource_version(stored.record.revision.main);
-                if let Some(redaction) = self.redaction {
-                    redaction.apply(&mut object.value);
-                }
                 then(Outcome::Object(object))
             }
         }

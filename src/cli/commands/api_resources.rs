@@ -109,7 +109,7 @@ impl ApiResources {
         let options = Options { fields: FieldSet::only([]), ..Options::default() };
         let prefixes = self.kubernetes.prefixes();
         let reader = Reader { keys: keyring.as_ref(), options, prefixes, ..Reader::default() };
-        let types = store::types(&db, None, self.all, &reader, self.rev, &settings)?;
+        let (types, unread) = store::types(&db, None, self.all, &reader, self.rev, &settings)?;
         let selection =
             Selection { revision: self.rev, prefixes: reader.prefixes.clone(), ..Selection::default() };
         let listing = list(&db, &selection, &settings)?;
@@ -146,7 +146,8 @@ impl ApiResources {
         snapshot.source().finish()?;
         self.print(context, documents, listing.revision)?;
         context.out.flush()?;
-        skipped(context, &listing.damage)
+        let definitions = unread.tell_of_definitions(context);
+        skipped(context, &listing.damage).map(|outcome| outcome.max(definitions))
     }
 
     fn print(

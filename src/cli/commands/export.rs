@@ -8,6 +8,7 @@ use etcdsnap::kube::manifest::left_out::{Include, Switch};
 use etcdsnap::kube::manifest::namespaces::NamespaceMap;
 use etcdsnap::kube::manifest::scope::{Pattern, Scope};
 use etcdsnap::kube::select::labels::LabelSelector;
+use etcdsnap::kube::select::types::{ResourceType, Types};
 use etcdsnap::kube::value::Value;
 use etcdsnap::kube::yaml;
 use etcdsnap::ops::export::{
@@ -18,6 +19,7 @@ use etcdsnap::ops::objects::StoredObject;
 use etcdsnap::ops::reader::{Buffer, Outcome as Became, Reader};
 use etcdsnap::ops::{OpError, prepare};
 
+use super::get::{store, unknown};
 use super::keys::skipped;
 use crate::cli::decryption::Decryption;
 use crate::cli::failure::Failure;
@@ -199,9 +201,29 @@ impl Export {
         let keyring = self.decryption.keyring(context)?;
         let filter = |object: &Value<'_>| labels.as_ref().is_none_or(|labels| labels.matches(object));
         let prefixes = self.kubernetes.prefixes();
+        let snapshot = self.reading.snapshot(&file)?;
+        let settings = self.reading.settings(self.threads.settings(context));
+        let db = snapshot.db().map_err(OpError::from)?;
+        prepare(&snapshot, settings.threads);
+        let values =
+            Values(Reader { keys: keyring.as_ref(), prefixes: prefixes.clone(), ..Reader::default() });
+        // Names are known before anything is written.
+        let names = || types.iter().chain(&self.include_resources).chain(&self.exclude_resources);
+        let needed = names().any(|name| !name.contains('*'));
+        let known = match needed {
+            true => {
+                let (types, unread) = store::types(&db, None, true, &values.0, self.rev, &settings)?;
+                unread.tell_of_definitions(context);
+                types
+            }
+            false => Types::default(),
+        };
+        let types = plurals(&known, &types)?;
+        let include_resources = plurals(&known, &self.include_resources)?;
+        let exclude_resources = plurals(&known, &self.exclude_resources)?;
         let request = Request {
             selection: Selection { types, namespace: None, revision: self.rev, prefixes: prefixes.clone() },
-            scope: self.scope(),
+            scope: self.scope(&include_resources, &exclude_resources),
             filter: labels.is_some().then_some(&filter),
             include: Include {
                 system: self.include_system,
@@ -213,12 +235,7 @@ impl Export {
             redaction: self.redact.redaction()?,
             namespaces,
         };
-        let snapshot = self.reading.snapshot(&file)?;
-        let settings = self.reading.settings(self.threads.settings(context));
-        let db = snapshot.db().map_err(OpError::from)?;
-        prepare(&snapshot, settings.threads);
         let total = snapshot.source().bytes().len() as u64;
-        let values = Values(Reader { keys: keyring.as_ref(), prefixes, ..Reader::default() });
         let in_files = self.out_dir.is_some();
         let (quiet, done) = (context.global.quiet, context.progress);
         let print = |object: &Value<'_>| self.print(object, in_files);
@@ -251,15 +268,15 @@ impl Export {
         self.conclude(context, &report, request.redaction.is_some())
     }
 
-    fn scope(&self) -> Scope {
+    fn scope(&self, include_resources: &[String], exclude_resources: &[String]) -> Scope {
         let patterns = |texts: &[String]| -> Vec<Pattern> { texts.iter().map(Pattern::new).collect() };
         let mut include_namespaces = patterns(&self.include_namespaces);
         include_namespaces.extend(self.namespace.as_ref().map(Pattern::new));
         Scope {
             include_namespaces,
             exclude_namespaces: patterns(&self.exclude_namespaces),
-            include_resources: patterns(&self.include_resources),
-            exclude_resources: patterns(&self.exclude_resources),
+            include_resources: patterns(include_resources),
+            exclude_resources: patterns(exclude_resources),
         }
     }
 
@@ -360,7 +377,7 @@ impl Export {
             ));
         }
         if redacted {
-            context.say("the output is redacted, and every API server will refuse it");
+            context.say("values of secrets, and of the types named with --redact=TYPE, are hidden; every API server will refuse this output");
         } else if written > 0 {
             match &self.out_dir {
                 Some(directory) => context.say(format_args!(
@@ -383,6 +400,23 @@ impl Export {
         }
         if counts.is_empty() { Outcome::Yes } else { Outcome::No }
     }
+}
+
+/// The full names of the types that are meant; patterns stay as they are.
+fn plurals(known: &Types, typed: &[String]) -> Result<Vec<String>, Failure> {
+    let mut names = Vec::new();
+    for typed in typed {
+        if typed.contains('*') {
+            names.push(typed.clone());
+            continue;
+        }
+        let found = match known.category(typed) {
+            none if none.is_empty() => vec![known.find(typed).map_err(|fault| unknown(&fault))?],
+            category => category,
+        };
+        names.extend(found.iter().map(ResourceType::full_name));
+    }
+    Ok(names)
 }
 
 /// `3 pods, 1 services`, the most first.

@@ -15,7 +15,7 @@ use crate::cli::failure::Failure;
 use crate::cli::input::{KubernetesKeys, Opening, Threads};
 use crate::cli::output::size::{grouped, humanized};
 use crate::cli::output::text::{count, safe};
-use crate::cli::{Context, Outcome, progress};
+use crate::cli::{Context, Outcome, progress, tell};
 
 /// Make a fresh member directory from a snapshot
 ///
@@ -170,7 +170,7 @@ impl Restore {
         let warnings: Vec<_> = restored.warnings.iter().map(|warning| words(warning, self)).collect();
         for (_, text) in &warnings {
             // Not even --quiet hides a trap.
-            eprintln!("warning: {text}");
+            tell(format_args!("warning: {text}"));
         }
         let told = match self.output {
             PageFormat::Json => write_json(context.out, &self.document(&restored, warnings)),

@@ -5,6 +5,8 @@ use std::io;
 
 use etcdsnap::bolt::Db;
 use etcdsnap::kube::field_set::FieldSet;
+use etcdsnap::kube::manifest::redact::Redaction;
+use etcdsnap::kube::object::RAW;
 use etcdsnap::kube::select::sort::SortBy;
 use etcdsnap::kube::select::types::ResourceType;
 use etcdsnap::kube::table::{Context as TableContext, effective_default_storage_class, row_order};
@@ -16,13 +18,13 @@ use etcdsnap::ops::{Damage, Settings};
 use super::Get;
 use super::documents::{Documents, Form, list};
 use super::format::Format;
-use super::table::{Additions, Table};
+use super::table::{Additions, Table, printable};
 use super::unshown::Unshown;
 use crate::cli::commands::keys::skipped;
 use crate::cli::failure::Failure;
 use crate::cli::output::columns::{Columns, Rows};
 use crate::cli::output::text::safe;
-use crate::cli::{Context, Outcome, progress};
+use crate::cli::{Context, Outcome, progress, tell};
 
 /// Objects of one type that are asked for.
 pub(super) struct Job<'t> {
@@ -159,7 +161,15 @@ impl Asked<'_, '_> {
                 if self.reader.is_choosy() {
                     return;
                 }
-                stand_in(stored, "", job.of.kind(), &why)
+                let mut object = stand_in(stored, "", job.of.kind(), &why);
+                let hidden = |redaction: &&Redaction| redaction.concerns(job.of.group(), job.of.kind());
+                if self.reader.redaction.as_ref().is_some_and(hidden)
+                    && let Some(map) = object.as_map_mut()
+                {
+                    let size = stored.record.kv.value.len();
+                    map.insert(RAW, Value::from(format!("<redacted {size} bytes>")));
+                }
+                object
             }
             Read::Object(object) => {
                 batch.unshown.noted(&object.notes);
@@ -175,7 +185,7 @@ impl Asked<'_, '_> {
             (_, _, Some(table)) => table.row(&object, &mut batch.rows),
             (_, Some(form), _) => form.write_item(&object, &mut batch.text),
             (Format::CustomColumns(columns), ..) => match columns.cells(&object) {
-                Ok(cells) => cells.iter().for_each(|cell| batch.rows.cell(cell)),
+                Ok(cells) => cells.iter().for_each(|cell| batch.rows.cell(&printable(cell))),
                 Err(error) => batch.failure = Some(error.to_string()),
             },
             _ => {
@@ -411,11 +421,19 @@ impl Asked<'_, '_> {
         context: &mut Context<'_>,
     ) -> Result<(), Failure> {
         let mut before = false;
+        if matches!(self.format, Format::Name) {
+            for (job, value) in values {
+                let Some(job) = self.jobs.get(*job) else { continue };
+                let name = safe(value.text(&["metadata", "name"]).as_bytes());
+                writeln!(context.out, "{}/{name}", prefix(job.of))?;
+            }
+            return Ok(());
+        }
         if let Format::CustomColumns(columns) = &self.format {
             let mut rows = Rows::default();
             for (_, value) in values {
                 let cells = columns.cells(value).map_err(|error| Failure::usage(error.to_string()))?;
-                cells.iter().for_each(|cell| rows.cell(cell));
+                cells.iter().for_each(|cell| rows.cell(&printable(cell)));
             }
             let titles: Vec<&str> = columns.headers().collect();
             let table = Columns::new(context.out, &titles);
@@ -425,13 +443,7 @@ impl Asked<'_, '_> {
         }
         for (number, job) in self.jobs.iter().enumerate() {
             let own = values.iter().filter(|(of, _)| *of == number).map(|(_, value)| value);
-            let Some(table) = self.table(job) else {
-                for value in own {
-                    let name = safe(value.text(&["metadata", "name"]).as_bytes());
-                    writeln!(context.out, "{}/{name}", prefix(job.of))?;
-                }
-                continue;
-            };
+            let Some(table) = self.table(job) else { continue };
             let mut rows = Rows::default();
             own.for_each(|value| table.row(value, &mut rows));
             let titles = table.titles();
@@ -456,7 +468,7 @@ impl Asked<'_, '_> {
         let at = self.get.rev.map_or_else(String::new, |revision| format!(" at revision {revision}"));
         if !self.get.ignore_not_found {
             for missing in &answer.missing {
-                eprintln!("error: {}{at}", safe(missing.as_bytes()));
+                tell(format_args!("error: {}{at}", safe(missing.as_bytes())));
             }
             if !answer.missing.is_empty() {
                 let namespaced = self.jobs.iter().any(|job| job.of.namespaced());
@@ -470,7 +482,7 @@ impl Asked<'_, '_> {
             context.say(format_args!("warning: {}", safe(line.as_bytes())));
         }
         if !answer.unshown.is_empty() {
-            if answer.unshown.any_locked() {
+            if answer.unshown.any_locked() && self.reader.keys.is_none() {
                 context.say("  hint: --encryption-config names the API server's key file; `etcdsnap encryption FILE` tells what it must open");
             }
             outcome = outcome.max(Outcome::No);
@@ -478,7 +490,7 @@ impl Asked<'_, '_> {
         let tabular = matches!(self.format, Format::Table { .. } | Format::Name);
         if answer.shown == 0 && answer.missing.is_empty() && tabular && !self.get.ignore_not_found {
             let namespaced = self.jobs.iter().all(|job| job.of.namespaced()) && !self.get.all_namespaces;
-            match self.get.namespace.as_deref().unwrap_or("default") {
+            match self.get.namespace() {
                 namespace if namespaced => context
                     .say(format_args!("No resources found in {} namespace.", safe(namespace.as_bytes()))),
                 _ => context.say("No resources found"),

@@ -104,7 +104,7 @@ pub(crate) struct Get {
     kubernetes: KubernetesKeys,
     #[command(flatten)]
     threads: Threads,
-    #[arg(short, long, hide = true)]
+    #[arg(short, long, alias = "watch-only", hide = true)]
     watch: bool,
 }
 
@@ -155,7 +155,8 @@ impl Get {
             redaction: redaction.as_ref(),
             prefixes,
         };
-        let types = store::types(&db, Some(&request), false, &reader, self.rev, &settings)?;
+        let (types, unread) = store::types(&db, Some(&request), false, &reader, self.rev, &settings)?;
+        let definitions = unread.tell_of_definitions(context);
         let jobs = self.jobs(&request, &types)?;
         let moment = moment(&db, self.rev.unwrap_or(i64::MAX), &reader.prefixes, reader.keys);
         let release = self.kube_version.or(moment.release).unwrap_or(NEWEST_RELEASE);
@@ -175,7 +176,12 @@ impl Get {
             asked.all(context, &db, snapshot.source().bytes().len() as u64)?
         };
         snapshot.source().finish()?;
-        asked.conclude(context, answer)
+        asked.conclude(context, answer).map(|outcome| outcome.max(definitions))
+    }
+
+    /// The namespace that is meant; as to kubectl, none is the default.
+    fn namespace(&self) -> &str {
+        self.namespace.as_deref().filter(|namespace| !namespace.is_empty()).unwrap_or("default")
     }
 
     fn jobs<'t>(&self, request: &Request, types: &'t Types) -> Result<Vec<Job<'t>>, Failure> {
@@ -185,7 +191,7 @@ impl Get {
             let path = path(of)
                 .ok_or_else(|| Failure::no(format!("{}: they are not stored in etcd", of.full_name())))?;
             let namespace = match (of.namespaced(), self.all_namespaces) {
-                (true, false) => Some(self.namespace.clone().unwrap_or_else(|| "default".to_owned())),
+                (true, false) => Some(self.namespace().to_owned()),
                 _ => None,
             };
             Ok(Job { of, place: Place { path, namespace }, names: wanted.names })

@@ -11,11 +11,14 @@ use etcdsnap::ops::objects::{Place, objects};
 use etcdsnap::ops::reader::{Buffer, Outcome, Reader};
 use etcdsnap::ops::{OpError, Settings};
 
+use super::unshown::Unshown;
+
 /// Where definitions of custom resources are.
 const DEFINITIONS: &str = "apiextensions.k8s.io/customresourcedefinitions";
 
 /// The types that `request` may mean; all there are, if there is no request, and with
-/// `known` also those that nothing is stored of.
+/// `known` also those that nothing is stored of. Also what is known of definitions
+/// that cannot be read.
 pub(crate) fn types(
     db: &Db<'_>,
     request: Option<&Request>,
@@ -23,11 +26,11 @@ pub(crate) fn types(
     reader: &Reader<'_>,
     revision: Option<i64>,
     settings: &Settings<'_>,
-) -> Result<Types, OpError> {
+) -> Result<(Types, Unshown), OpError> {
     if request.is_some_and(|request| !Types::needs_crds(request)) {
-        return Ok(Types::default());
+        return Ok((Types::default(), Unshown::default()));
     }
-    let mut crds = definitions(db, reader, revision, settings)?;
+    let (mut crds, unread) = definitions(db, reader, revision, settings)?;
     let selection = Selection { revision, prefixes: reader.prefixes.clone(), ..Selection::default() };
     let counts = list(db, &selection, settings)?.counts(settings.threads);
     let counts: Vec<&Count<'_>> = counts.iter().filter(|count| !count.type_key.internal).collect();
@@ -48,16 +51,16 @@ pub(crate) fn types(
             count.type_key.resource == plural.as_bytes() && count.type_key.group == group.as_bytes()
         })
     };
-    Ok(Types::new(crds, |resource| known || is_present(resource.plural, resource.group)))
+    Ok((Types::new(crds, |resource| known || is_present(resource.plural, resource.group)), unread))
 }
 
-/// Definitions that can be read.
+/// Definitions, and what is known of those that cannot be read.
 fn definitions(
     db: &Db<'_>,
     reader: &Reader<'_>,
     revision: Option<i64>,
     settings: &Settings<'_>,
-) -> Result<Vec<Crd>, OpError> {
+) -> Result<(Vec<Crd>, Unshown), OpError> {
     let reader = Reader {
         keys: reader.keys,
         options: Options::default(),
@@ -67,20 +70,29 @@ fn definitions(
     let place = Place { path: DEFINITIONS.to_owned(), namespace: None };
     let found = objects(db, std::slice::from_ref(&place), &reader.prefixes, revision, settings)?;
     let mut definitions = Vec::new();
+    let mut unread = Unshown::default();
     found.at(
         &place,
         settings.threads,
         |run| {
             let mut buffer = Buffer::default();
-            let read = |stored| {
+            let (mut definitions, mut unread) = (Vec::new(), Unshown::default());
+            for stored in run {
                 reader.read(&stored, &mut buffer, |outcome| match outcome {
-                    Outcome::Object(object) => Crd::read(&object.value).ok(),
-                    _ => None,
-                })
-            };
-            run.filter_map(read).collect::<Vec<_>>()
+                    Outcome::Object(object) => match Crd::read(&object.value) {
+                        Ok(definition) => definitions.push(definition),
+                        Err(why) => unread.unreadable_for(why.to_string()),
+                    },
+                    Outcome::Unreadable(why) => unread.unreadable(&why),
+                    Outcome::NotSelected => {}
+                });
+            }
+            (definitions, unread)
         },
-        |run| definitions.extend(run),
+        |(run, more)| {
+            definitions.extend(run);
+            unread.merge(more);
+        },
     );
-    Ok(definitions)
+    Ok((definitions, unread))
 }

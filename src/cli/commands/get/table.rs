@@ -158,7 +158,7 @@ impl Table {
 
 /// As kubectl shows a cell: its first line, and ESC as `^[`. Other characters
 /// that a terminal would take for a command are escaped, too.
-fn printable(cell: &str) -> Cow<'_, str> {
+pub(super) fn printable(cell: &str) -> Cow<'_, str> {
     if cell.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) || !cell.chars().any(is_dangerous) {
         return Cow::Borrowed(cell);
     }

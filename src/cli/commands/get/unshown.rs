@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use etcdsnap::kube::notes::Notes;
 use etcdsnap::ops::reader::Unreadable;
 
+use crate::cli::output::text::safe;
+use crate::cli::{Context, Outcome};
+
 /// Objects that are not shown as they are, by reason.
 #[derive(Debug, Default)]
 pub(crate) struct Unshown {
@@ -23,8 +26,24 @@ const TOLD: usize = 12;
 impl Unshown {
     /// An object that could not be read.
     pub(crate) fn unreadable(&mut self, why: &Unreadable) {
-        let count = self.unreadable.entry(why.reason()).or_default();
-        *count += 1;
+        self.unreadable_for(why.reason());
+    }
+
+    /// An object that could not be read, for that reason.
+    pub(crate) fn unreadable_for(&mut self, reason: String) {
+        *self.unreadable.entry(reason).or_default() += 1;
+    }
+
+    /// Says that these are definitions of custom resources, and what that means.
+    pub(crate) fn tell_of_definitions(&self, context: &Context<'_>) -> Outcome {
+        if self.unreadable.is_empty() {
+            return Outcome::Yes;
+        }
+        for (reason, count) in &self.unreadable {
+            let reason = safe(reason.as_bytes());
+            context.say(format_args!("warning: definitions of custom resources that cannot be read: {count} ({reason}); names and columns of their types are not known"));
+        }
+        Outcome::No
     }
 
     /// An object that was read with `notes`.
