@@ -3,59 +3,23 @@
 
 mod support;
 
-use std::borrow::Cow;
 use std::num::NonZeroUsize;
 
+use etcdsnap::kube::json;
 use etcdsnap::kube::manifest::clean::FieldGroup;
 use etcdsnap::kube::manifest::left_out::{Include, Reason};
 use etcdsnap::kube::manifest::namespaces::NamespaceMap;
 use etcdsnap::kube::manifest::redact::{FORBIDDING, Redaction};
 use etcdsnap::kube::manifest::scope::{Pattern, Scope};
-use etcdsnap::kube::value::{Map, Value};
-use etcdsnap::ops::export::{ExportError, Manifest, ObjectReader, Read, Report, Request, export};
-use etcdsnap::ops::list::{Listed, Selection};
+use etcdsnap::kube::select::labels::LabelSelector;
+use etcdsnap::kube::value::Value;
+use etcdsnap::ops::export::{ExportError, Manifest, Report, Request, export};
+use etcdsnap::ops::list::Selection;
+use etcdsnap::ops::reader::Reader;
 use etcdsnap::ops::{Progress, Settings};
 use serde_json::{Value as Json, json};
 use support::store::{Put, Store, revision};
 use support::{Entry, ask, entry};
-
-fn tree(value: Json) -> Value<'static> {
-    match value {
-        Json::Null => Value::Null,
-        Json::Bool(yes) => Value::Bool(yes),
-        Json::Number(number) => Value::Int(number.as_i64().expect("a whole number")),
-        Json::String(text) => Value::from(text),
-        Json::Array(items) => Value::List(items.into_iter().map(tree).collect()),
-        Json::Object(map) => Value::Map(Map::from_entries(
-            map.into_iter().map(|(key, value)| (Cow::Owned(key), tree(value))).collect(),
-        )),
-    }
-}
-
-fn json_of(value: &Value<'_>) -> Json {
-    match value {
-        Value::Null => Json::Null,
-        Value::Bool(yes) => json!(yes),
-        Value::Int(number) => json!(number),
-        Value::Float(number) => json!(number),
-        Value::Str(text) => json!(text),
-        Value::List(items) => items.iter().map(json_of).collect(),
-        Value::Map(map) => {
-            map.entries().iter().map(|(key, value)| (key.to_string(), json_of(value))).collect()
-        }
-    }
-}
-
-struct JsonReader;
-
-impl ObjectReader for JsonReader {
-    fn read<T>(&self, _: &Listed<'_>, stored: &[u8], then: impl FnOnce(Result<Read<'_>, String>) -> T) -> T {
-        match serde_json::from_slice(stored) {
-            Ok(json) => then(Ok(Read { object: tree(json), lost: None })),
-            Err(_) => then(Err("no JSON".to_owned())),
-        }
-    }
-}
 
 /// A file with these objects, each under its key.
 fn file(objects: &[(&str, Json)]) -> Vec<u8> {
@@ -82,6 +46,12 @@ fn file(objects: &[(&str, Json)]) -> Vec<u8> {
     store.build().file
 }
 
+fn print(object: &Value<'_>) -> Vec<u8> {
+    let mut text = Vec::new();
+    json::write_compact(object, &mut text);
+    text
+}
+
 /// The answer, which must not depend on the number of threads.
 fn exported(file: &[u8], request: &Request<'_>) -> (Vec<Json>, Report) {
     let answers = ask::THREADS.map(|number| {
@@ -96,8 +66,7 @@ fn exported(file: &[u8], request: &Request<'_>) -> (Vec<Json>, Report) {
             objects.push(serde_json::from_slice(&manifest.text).expect("JSON"));
             Ok::<(), ()>(())
         };
-        let print = |value: &Value<'_>| json_of(value).to_string().into_bytes();
-        let report = export(&db, request, &JsonReader, &settings, print, sink).expect("exported");
+        let report = export(&db, request, &settings, print, sink).expect("exported");
         (objects, report)
     });
     let told = answers.each_ref().map(|answer| format!("{answer:?}"));
@@ -248,7 +217,10 @@ fn everything_comes_in_an_order_that_applies() {
         ]
     );
     let unreadable: Vec<_> = report.unreadable.iter().collect();
-    assert_eq!(unreadable, [(&"no JSON".to_owned(), &[("configmaps".to_owned(), 1)].into())]);
+    assert_eq!(
+        unreadable,
+        [(&"damaged or in a form of its own".to_owned(), &[("configmaps".to_owned(), 1)].into())]
+    );
     assert_eq!(
         objects[12],
         json!({"apiVersion": "v1", "kind": "Pod", "spec": {"priorityClassName": "gold"},
@@ -293,8 +265,8 @@ fn a_namespace_comes_with_what_it_needs() {
 
 #[test]
 fn objects_chosen_by_their_labels_come_with_their_namespaces() {
-    let is_web = |object: &Value<'_>| object.text(&["metadata", "labels", "app"]) == "web";
-    let request = Request { filter: Some(&is_web), ..Request::default() };
+    let labels = Some(LabelSelector::parse("app=web").expect("a selector"));
+    let request = Request { reader: Reader { labels, ..Reader::default() }, ..Request::default() };
     let (objects, report) = exported(&file(&shop()), &request);
     assert_eq!(
         names(&objects),
@@ -365,12 +337,21 @@ fn what_newer_servers_do_not_take_and_what_can_lose_data_is_told() {
     };
     let file = file(&[
         ("cronjobs/shop/nightly", object("batch/v1beta1", "CronJob", "shop/nightly", json!({}))),
+        (
+            "horizontalpodautoscalers/shop/web",
+            object("autoscaling/v2beta1", "HorizontalPodAutoscaler", "shop/web", json!({})),
+        ),
         ("persistentvolumes/a", volume("Delete")),
         ("persistentvolumes/b", volume("Retain")),
     ]);
-    let (_, report) = exported(&file, &Request::default());
+    let (objects, report) = exported(&file, &Request::default());
+    assert_eq!(objects[2]["apiVersion"], "batch/v1");
+    let converted: Vec<_> = report.converted.iter().collect();
+    let versions = ("batch/v1beta1".to_owned(), "batch/v1".to_owned());
+    assert_eq!(converted, [(&versions, &[("cronjobs.batch".to_owned(), 1)].into())]);
     let outdated: Vec<_> = report.outdated.iter().collect();
-    assert_eq!(outdated, [(&(25, "batch/v1beta1".to_owned()), &[("cronjobs.batch".to_owned(), 1)].into())]);
+    let version = (25, "autoscaling/v2beta1".to_owned());
+    assert_eq!(outdated, [(&version, &[("horizontalpodautoscalers.autoscaling".to_owned(), 1)].into())]);
     assert_eq!(report.volumes_to_delete, 1);
 }
 
@@ -389,7 +370,7 @@ fn an_error_of_the_output_ends_it() {
             given += 1;
             if given == 3 { Err("full") } else { Ok(()) }
         };
-        let result = export(&db, &Request::default(), &JsonReader, &settings, |_| Vec::new(), sink);
+        let result = export(&db, &Request::default(), &settings, print, sink);
         assert!(matches!(result, Err(ExportError::Sink("full"))));
         assert_eq!(given, 3);
     }

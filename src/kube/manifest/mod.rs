@@ -11,8 +11,7 @@
 //! ```
 //!
 //! Everything here looks at objects as they are stored, in whatever version of
-//! their API; nothing is converted. `docs/export.md` lists what is left out and
-//! taken away, and why.
+//! their API. `docs/export.md` lists what is left out and taken away, and why.
 
 pub mod clean;
 pub mod file_name;
@@ -23,8 +22,8 @@ pub mod needs;
 pub mod order;
 mod provenance;
 pub mod redact;
-pub mod removed;
 pub mod scope;
+pub mod versions;
 
 /// Objects of any shape.
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use std::num::NonZeroUsize;
 
 use super::super::list::{Listed, ObjectListing, Selection, list};
-use super::{Counts, ObjectReader, OpError, Read, Request, Settings};
+use super::super::reader::{Buffer, Outcome, Reader};
+use super::{Counts, OpError, Request, Settings, read};
 use crate::bolt::Db;
 use crate::kube::manifest::left_out::{Reason, Surroundings, left_out_by_type};
 use crate::kube::manifest::needs::Needs;
@@ -71,7 +72,7 @@ impl<'a> Candidates<'a> {
         // Where only some objects are asked for, and not by type, what they refer to
         // would be missing.
         let ask_for_needs =
-            all_types && (request.filter.is_some() || !request.scope.include_namespaces.is_empty());
+            all_types && (request.reader.is_choosy() || !request.scope.include_namespaces.is_empty());
         let map = |run: &mut dyn Iterator<Item = Listed<'a>>| {
             let mut part = Part::default();
             run.for_each(|listed| part.add(listed, request, ask_for_needs));
@@ -90,23 +91,23 @@ impl<'a> Candidates<'a> {
         &self,
         db: &Db<'_>,
         selection: &Selection,
-        reader: &impl ObjectReader,
+        reader: &Reader<'_>,
         settings: &Settings<'_>,
     ) -> Result<Surroundings, OpError> {
         let mut surroundings = Surroundings::default();
         if !self.with_endpoints {
             return Ok(surroundings);
         }
+        let mut buffer = Buffer::default();
         let mut note = |listed: &Listed<'_>| {
-            let Some(record) = listed.record() else { return };
-            reader.read(listed, record.kv.value, |read| {
-                if let Ok(Read { object, .. }) = read {
-                    surroundings.note(&object);
+            read(reader, listed, &mut buffer, |outcome| {
+                if let Some(Outcome::Object(object)) = outcome {
+                    surroundings.note(&object.value);
                 }
             });
         };
         if self.all_types {
-            self.services.iter().for_each(note);
+            self.services.iter().for_each(&mut note);
         } else {
             let selection = Selection { types: vec!["services".to_owned()], ..selection.clone() };
             let listing = list(db, &selection, settings)?;
@@ -138,7 +139,7 @@ impl<'a> Part<'a> {
         }
         if let Some(reason) = built_in.and_then(|resource| left_out_by_type(resource, request.include))
             // Whether it is one that was asked for can only be seen in it.
-            && request.filter.is_none()
+            && !request.reader.is_choosy()
         {
             let counts = self.left_out.entry(reason).or_default();
             let count = counts.entry(listed.type_key().name()).or_default();

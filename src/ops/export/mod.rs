@@ -17,9 +17,12 @@ pub use tree::{Tree, TreeError};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::list::{Listed, Selection, UnknownType, list};
+use super::list::{Listed, Selection, TypeKey, UnknownType, list};
+use super::objects::StoredObject;
+use super::reader::{self, Buffer, Reader};
 use super::{Damage, OpError, Settings};
 use crate::bolt::{Db, ordered};
+use crate::kube::field_set::FieldSet;
 use crate::kube::manifest::clean::{Keep, clean};
 use crate::kube::manifest::file_name::ObjectPath;
 use crate::kube::manifest::identity::Identity;
@@ -27,20 +30,22 @@ use crate::kube::manifest::left_out::{Include, Reason, Surroundings, left_out};
 use crate::kube::manifest::namespaces::NamespaceMap;
 use crate::kube::manifest::needs::Needs;
 use crate::kube::manifest::redact::{Redaction, forbid};
-use crate::kube::manifest::removed::removed_in;
 use crate::kube::manifest::scope::Scope;
+use crate::kube::manifest::versions::removed_in;
+use crate::kube::notes::Notes;
 use crate::kube::value::Value;
 use candidates::{Candidate, Candidates};
 
 /// What to export, and in which form.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Request<'r> {
-    /// Types, revision, place of the keys. Its namespace is not looked at.
+    /// Types and revision. Its namespace is not looked at.
     pub selection: Selection,
     /// Which types and namespaces.
     pub scope: Scope,
-    /// Which objects, as they are stored; all if `None`.
-    pub filter: Option<&'r (dyn Fn(&Value<'_>) -> bool + Sync)>,
+    /// Opens encrypted values, and chooses by labels and fields. What it decodes
+    /// and redacts is not looked at.
+    pub reader: Reader<'r>,
     /// What is not left out.
     pub include: Include,
     /// What is not taken away.
@@ -49,27 +54,6 @@ pub struct Request<'r> {
     pub redaction: Option<Redaction>,
     /// Other names for namespaces.
     pub namespaces: NamespaceMap,
-}
-
-/// A stored value, read.
-#[derive(Debug)]
-pub struct Read<'v> {
-    /// The object.
-    pub object: Value<'v>,
-    /// What of it is not in the tree, in a few words.
-    pub lost: Option<String>,
-}
-
-/// Reads stored values: opens what is encrypted, decodes the rest.
-pub trait ObjectReader: Sync {
-    /// Reads `stored`, the value of `listed`, and hands on what it is, or in a few
-    /// words why it cannot be read.
-    fn read<T>(
-        &self,
-        listed: &Listed<'_>,
-        stored: &[u8],
-        then: impl FnOnce(Result<Read<'_>, String>) -> T,
-    ) -> T;
 }
 
 /// One object, ready to be written.
@@ -101,8 +85,8 @@ pub struct Report {
     pub left_out: Counts<Reason>,
     /// Objects that cannot be read, by reason.
     pub unreadable: Counts<String>,
-    /// Objects that were written without a part of them, by what is lost.
-    pub partial: Counts<String>,
+    /// Objects that were written with less than is stored, or with something else.
+    pub partial: Counts<Partly>,
     /// Places in objects that still seem to mean a namespace that was renamed.
     pub namespaces_left: Vec<NamespacesLeft>,
     /// How many objects have such places; the first are in the list.
@@ -110,10 +94,33 @@ pub struct Report {
     /// Objects in versions of their API that newer servers do not take, by the
     /// first release that does not and the version.
     pub outdated: Counts<(u8, String)>,
+    /// Objects that are written in another version of their API than they were
+    /// stored in, by both.
+    pub converted: Counts<(String, String)>,
     /// Custom resources among what was written.
     pub custom: u64,
     /// Volumes whose disks go with their claims.
     pub volumes_to_delete: u64,
+}
+
+/// What a written object lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Partly {
+    /// It has fields that this version does not know.
+    UnknownFields,
+    /// It has text that is not UTF-8, fields that are there twice, or parts that
+    /// cannot be read.
+    Altered,
+}
+
+impl Partly {
+    fn of(notes: &Notes) -> Option<Self> {
+        match notes.unknown_fields {
+            _ if notes.is_empty() => None,
+            0 => Some(Self::Altered),
+            _ => Some(Self::UnknownFields),
+        }
+    }
 }
 
 /// An object that still seems to mean a namespace that was renamed.
@@ -151,11 +158,12 @@ enum Outcome {
 
 struct Written {
     manifest: Manifest,
-    lost: Option<String>,
+    partly: Option<Partly>,
     needed: bool,
     to_delete: bool,
     is_custom: bool,
     outdated: Option<(u8, String)>,
+    converted: Option<(String, String)>,
     places: Vec<String>,
 }
 
@@ -171,7 +179,6 @@ const RUN: usize = 64;
 pub fn export<'a, E: Send>(
     db: &Db<'a>,
     request: &Request<'_>,
-    reader: &impl ObjectReader,
     settings: &Settings<'_>,
     print: impl Fn(&Value<'_>) -> Vec<u8> + Sync,
     mut sink: impl FnMut(Manifest) -> Result<(), E> + Send,
@@ -184,15 +191,23 @@ pub fn export<'a, E: Send>(
         unknown: listing.unknown.clone(),
         ..Report::default()
     };
-    let candidates = Candidates::choose(&listing, request, settings);
-    let surroundings = candidates.surroundings(db, &selection, reader, settings)?;
-    let exporter = Exporter { request, reader, surroundings, needs: Needs::default() };
-    let needs = if candidates.ask_for_needs {
-        exporter.needs(&candidates.objects, settings)
-    } else {
-        Needs::default()
+    // Whether an object is asked for is found out here: one that others need is
+    // written although it is not.
+    let mut reader = Reader {
+        keys: request.reader.keys,
+        options: request.reader.options.clone(),
+        prefixes: selection.prefixes.clone(),
+        ..Reader::default()
     };
-    let exporter = Exporter { needs, ..exporter };
+    let candidates = Candidates::choose(&listing, request, settings);
+    reader.options.fields = FieldSet::only(SEEN_OF_SERVICES);
+    let surroundings = candidates.surroundings(db, &selection, &reader, settings)?;
+    // Who manages which field tells which were set by people.
+    reader.options.fields = FieldSet::all();
+    let mut exporter = Exporter { request, reader, surroundings, needs: Needs::default() };
+    if candidates.ask_for_needs {
+        exporter.needs = exporter.find_needs(&candidates.objects, settings);
+    }
     report.left_out = candidates.left_out;
 
     let failed = AtomicBool::new(false);
@@ -202,9 +217,11 @@ pub fn export<'a, E: Send>(
         if failed.load(Ordering::Relaxed) {
             return Vec::new();
         }
-        run.iter()
-            .map(|candidate| (candidate.listed.type_key(), exporter.export(candidate, &print)))
-            .collect()
+        let mut buffer = Buffer::default();
+        let export = |candidate: &Candidate<'a>| {
+            (candidate.listed.type_key(), exporter.export(candidate, &mut buffer, &print))
+        };
+        run.iter().map(export).collect()
     };
     let join = |outcomes: Vec<_>| {
         for (type_key, outcome) in outcomes {
@@ -222,26 +239,28 @@ pub fn export<'a, E: Send>(
     Ok(report)
 }
 
-struct Exporter<'e, 'r, R> {
+/// What endpoints are decided by.
+const SEEN_OF_SERVICES: [&str; 4] = ["metadata.name", "metadata.namespace", "spec.selector", "spec.type"];
+
+struct Exporter<'e, 'r> {
     request: &'e Request<'r>,
-    reader: &'e R,
+    reader: Reader<'e>,
     surroundings: Surroundings,
     needs: Needs,
 }
 
-impl<R: ObjectReader> Exporter<'_, '_, R> {
+impl Exporter<'_, '_> {
     /// What the objects asked for refer to.
-    fn needs(&self, candidates: &[Candidate<'_>], settings: &Settings<'_>) -> Needs {
+    fn find_needs(&self, candidates: &[Candidate<'_>], settings: &Settings<'_>) -> Needs {
         let runs: Vec<&[Candidate<'_>]> = candidates.chunks(RUN).collect();
         let map = |run: &&[Candidate<'_>]| {
             let mut needs = Needs::default();
+            let mut buffer = Buffer::default();
             for candidate in run.iter().filter(|candidate| !candidate.if_needed) {
-                let Some(record) = candidate.listed.record() else { continue };
-                self.reader.read(&candidate.listed, record.kv.value, |read| {
-                    let Ok(Read { object, .. }) = read else { return };
-                    if self.is_asked(&object)
-                        && left_out(&object, &self.surroundings, self.request.include).is_none()
-                    {
+                read(&self.reader, &candidate.listed, &mut buffer, |outcome| {
+                    let Some(reader::Outcome::Object(object)) = outcome else { return };
+                    let object = object.value;
+                    if self.is_asked(&object) && self.left_out(&object).is_none() {
                         needs.note(&object);
                         candidate.note_definition(&mut needs);
                     }
@@ -255,44 +274,58 @@ impl<R: ObjectReader> Exporter<'_, '_, R> {
     }
 
     fn is_asked(&self, object: &Value<'_>) -> bool {
-        self.request.filter.is_none_or(|filter| filter(object))
+        let Reader { labels, fields, .. } = &self.request.reader;
+        labels.as_ref().is_none_or(|labels| labels.matches(object))
+            && fields.as_ref().is_none_or(|fields| fields.matches(object))
     }
 
-    fn export(&self, candidate: &Candidate<'_>, print: &(impl Fn(&Value<'_>) -> Vec<u8> + Sync)) -> Outcome {
+    fn left_out(&self, object: &Value<'_>) -> Option<Reason> {
+        left_out(object, &self.surroundings, self.request.include)
+    }
+
+    fn export(
+        &self,
+        candidate: &Candidate<'_>,
+        buffer: &mut Buffer,
+        print: &(impl Fn(&Value<'_>) -> Vec<u8> + Sync),
+    ) -> Outcome {
         let needed = candidate.is_needed(&self.needs);
         if candidate.if_needed && !needed {
             return Outcome::NotAsked;
         }
-        let Some(record) = candidate.listed.record() else {
-            return Outcome::Unreadable("the file changed while it was read".to_owned());
-        };
-        self.reader.read(&candidate.listed, record.kv.value, |read| match read {
-            Err(reason) => Outcome::Unreadable(reason),
-            Ok(Read { mut object, lost }) => {
-                let is_asked = !candidate.if_needed && self.is_asked(&object);
-                if !is_asked && !needed {
-                    return Outcome::NotAsked;
-                }
-                match left_out(&object, &self.surroundings, self.request.include) {
-                    Some(reason) if is_asked => Outcome::LeftOut(reason),
-                    Some(_) => Outcome::NotAsked,
-                    None => {
-                        let places = self.change(&mut object);
-                        let identity = Identity::of(&object);
-                        let removed = removed_in(identity.group, identity.version, identity.kind);
-                        Outcome::Written(Box::new(Written {
-                            manifest: Manifest { path: ObjectPath::of(&identity), text: print(&object) },
-                            lost,
-                            needed: !is_asked,
-                            to_delete: identity.type_name() == ("", "PersistentVolume")
-                                && object.text(&["spec", "persistentVolumeReclaimPolicy"]) == "Delete",
-                            is_custom: identity.built_in.is_none(),
-                            outdated: removed.map(|minor| (minor, object.text(&["apiVersion"]).to_owned())),
-                            places,
-                        }))
-                    }
-                }
+        read(&self.reader, &candidate.listed, buffer, |outcome| {
+            let object = match outcome {
+                Some(reader::Outcome::Object(object)) => object,
+                Some(reader::Outcome::NotSelected) => return Outcome::NotAsked,
+                Some(reader::Outcome::Unreadable(why)) => return Outcome::Unreadable(why.reason()),
+                None => return Outcome::Unreadable("the file changed while it was read".to_owned()),
+            };
+            let partly = Partly::of(&object.notes);
+            let mut object = object.value;
+            let is_asked = !candidate.if_needed && self.is_asked(&object);
+            if !is_asked && !needed {
+                return Outcome::NotAsked;
             }
+            if let Some(reason) = self.left_out(&object) {
+                return if is_asked { Outcome::LeftOut(reason) } else { Outcome::NotAsked };
+            }
+            let stored = object.text(&["apiVersion"]).to_owned();
+            let places = self.change(&mut object);
+            let now = object.text(&["apiVersion"]);
+            let converted = (now != stored).then(|| (stored, now.to_owned()));
+            let identity = Identity::of(&object);
+            let removed = removed_in(identity.group, identity.version, identity.kind);
+            Outcome::Written(Box::new(Written {
+                manifest: Manifest { path: ObjectPath::of(&identity), text: print(&object) },
+                partly,
+                needed: !is_asked,
+                to_delete: identity.type_name() == ("", "PersistentVolume")
+                    && object.text(&["spec", "persistentVolumeReclaimPolicy"]) == "Delete",
+                is_custom: identity.built_in.is_none(),
+                outdated: removed.map(|minor| (minor, now.to_owned())),
+                converted,
+                places,
+            }))
         })
     }
 
@@ -309,9 +342,21 @@ impl<R: ObjectReader> Exporter<'_, '_, R> {
     }
 }
 
+/// Reads the value of `listed`; `None` if the file was changed since it was met.
+fn read<T>(
+    reader: &Reader<'_>,
+    listed: &Listed<'_>,
+    buffer: &mut Buffer,
+    then: impl FnOnce(Option<reader::Outcome<'_>>) -> T,
+) -> T {
+    let Some(record) = listed.record() else { return then(None) };
+    let stored = StoredObject { namespace: listed.namespace(), name: listed.name(), record };
+    reader.read(&stored, buffer, |outcome| then(Some(outcome)))
+}
+
 impl Report {
     /// Counts an outcome, and returns what is to be written.
-    fn count(&mut self, type_key: super::list::TypeKey<'_>, outcome: Outcome) -> Option<Manifest> {
+    fn count(&mut self, type_key: TypeKey<'_>, outcome: Outcome) -> Option<Manifest> {
         fn add(counts: &mut BTreeMap<String, u64>, name: String) {
             let count = counts.entry(name).or_default();
             *count = count.saturating_add(1);
@@ -327,7 +372,8 @@ impl Report {
                 None
             }
             Outcome::Written(written) => {
-                let Written { manifest, lost, needed, to_delete, is_custom, outdated, places } = *written;
+                let Written { manifest, partly, needed, to_delete, is_custom, outdated, converted, places } =
+                    *written;
                 add(&mut self.written, type_key.name());
                 self.needed = self.needed.saturating_add(u64::from(needed));
                 self.volumes_to_delete = self.volumes_to_delete.saturating_add(u64::from(to_delete));
@@ -335,8 +381,11 @@ impl Report {
                 if let Some(outdated) = outdated {
                     add(self.outdated.entry(outdated).or_default(), type_key.name());
                 }
-                if let Some(lost) = lost {
-                    add(self.partial.entry(lost).or_default(), type_key.name());
+                if let Some(converted) = converted {
+                    add(self.converted.entry(converted).or_default(), type_key.name());
+                }
+                if let Some(partly) = partly {
+                    add(self.partial.entry(partly).or_default(), type_key.name());
                 }
                 if !places.is_empty() {
                     self.namespaces_left_in = self.namespaces_left_in.saturating_add(1);

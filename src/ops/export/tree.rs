@@ -18,6 +18,8 @@ pub struct Tree {
     root: PathBuf,
     ending: &'static str,
     made: HashSet<PathBuf>,
+    /// Whether the root was not there.
+    is_ours: bool,
 }
 
 /// Why a file or directory cannot be written.
@@ -53,17 +55,18 @@ impl Tree {
     /// # Errors
     /// Something is there, or the system refuses.
     pub fn new(root: &Path, ending: &'static str) -> Result<Self, TreeError> {
-        match make(root) {
-            Ok(()) => {}
+        let is_ours = match make(root) {
+            Ok(()) => true,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let mut inside = fs::read_dir(root).map_err(failed(root))?;
                 if inside.next().is_some() {
                     return Err(TreeError::NotEmpty(root.to_owned()));
                 }
+                false
             }
             Err(error) => return Err(failed(root)(error)),
-        }
-        Ok(Self { root: root.to_owned(), ending, made: HashSet::new() })
+        };
+        Ok(Self { root: root.to_owned(), ending, made: HashSet::new(), is_ours })
     }
 
     /// Writes one file. If one of that name is there, which other systems may
@@ -89,6 +92,13 @@ impl Tree {
                 }
                 Err(error) => return Err(failed(&path)(error)),
             }
+        }
+    }
+
+    /// Removes the directory if nothing was written: for an export that failed.
+    pub fn remove_if_empty(self) {
+        if self.is_ours && self.made.is_empty() {
+            let _ = fs::remove_dir(&self.root);
         }
     }
 
@@ -162,6 +172,21 @@ mod tests {
         assert!(matches!(Tree::new(home.path(), "yaml"), Err(TreeError::NotEmpty(_))));
         assert!(matches!(Tree::new(&home.path().join("x"), "yaml"), Err(TreeError::Io { .. })));
         assert!(matches!(Tree::new(&home.path().join("a/b"), "yaml"), Err(TreeError::Io { .. })));
+    }
+
+    #[test]
+    fn a_directory_that_stayed_empty_is_removed_if_it_was_not_there() {
+        let home = tempfile::tempdir().expect("a directory");
+        let root = home.path().join("out");
+        Tree::new(&root, "yaml").expect("made").remove_if_empty();
+        assert!(!root.exists());
+        fs::create_dir(&root).expect("made");
+        Tree::new(&root, "yaml").expect("taken").remove_if_empty();
+        assert!(root.exists());
+        let mut tree = Tree::new(&root, "yaml").expect("taken");
+        tree.put(&manifest("n", "x")).expect("written");
+        tree.remove_if_empty();
+        assert!(root.join("n/configmap/x.yaml").exists());
     }
 
     #[test]

@@ -26,6 +26,9 @@ macro_rules! groups {
 }
 
 groups! {
+    /// Versions of an API that newer servers do not take: the object is brought
+    /// into the version that took its place.
+    ApiVersions = "api-versions";
     /// What the server writes into `metadata`: `uid`, `resourceVersion`,
     /// `generation`, `selfLink`, `creationTimestamp`, `deletionTimestamp`,
     /// `deletionGracePeriodSeconds`, `managedFields`, `generateName`; the empty

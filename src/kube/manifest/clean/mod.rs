@@ -19,6 +19,7 @@ pub(super) use access::is_made_for;
 pub(super) use metadata::LAST_APPLIED;
 
 use super::identity::Identity;
+use super::versions::{convert, make_acceptable};
 use crate::kube::value::{Map, Value};
 
 /// Takes away all groups of fields but those in `keep`.
@@ -26,6 +27,9 @@ use crate::kube::value::{Map, Value};
 /// Of custom resources only `metadata` and `status` are touched: nothing is
 /// known of the rest.
 pub fn clean(object: &mut Value<'_>, keep: Keep) {
+    if keep.drops(FieldGroup::ApiVersions) {
+        convert(object);
+    }
     let Identity { built_in, .. } = Identity::of(object);
     if let Some(resource) = built_in {
         match (resource.group, resource.kind) {
@@ -42,6 +46,9 @@ pub fn clean(object: &mut Value<'_>, keep: Keep) {
             ("", "Node") => metadata::clean_node(object, keep),
             ("", "Endpoints") | ("discovery.k8s.io", "EndpointSlice") => {
                 service::clean_endpoints(object, keep);
+            }
+            ("apiextensions.k8s.io", "CustomResourceDefinition") if keep.drops(FieldGroup::ApiVersions) => {
+                make_acceptable(object);
             }
             ("route.openshift.io", "Route") => service::clean_route(object, keep),
             _ => {}
