@@ -201,6 +201,16 @@ fn a_single_value_is_decoded_from_stdin() {
 }
 
 #[test]
+fn what_repeats_a_hidden_value_is_hidden_and_what_json_lost_is_told() {
+    let secret = br#"{"kind":"Secret","apiVersion":"v1","metadata":{"annotations":{"q":"my secretpass"},
+        "labels":{"l":"secretpass"}},"data":{"a":"c2VjcmV0cGFzcw=="}}"#;
+    let hidden = harness::ask_with(&["decode", "--redact"], secret).exits(0);
+    assert!(!hidden.text().contains("secretpass"), "{}", hidden.text());
+    let lossy = b"{\"kind\":\"P\xff\",\"apiVersion\":\"v1\",\"a\":1,\"a\":2}";
+    harness::ask_with(&["decode"], lossy).exits(1).says("not UTF-8").says("there twice");
+}
+
+#[test]
 fn types_are_listed_with_what_there_is_of_them() {
     let file = fixture("k8s-1.35-objects");
     let types = ask(&["api-resources", &file, "-o", "json"]).exits(0).json();

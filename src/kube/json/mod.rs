@@ -7,7 +7,7 @@
 mod read;
 mod write;
 
-pub use read::{JsonFault, JsonFaultKind, parse};
+pub use read::{JsonFault, JsonFaultKind, parse, parse_noting};
 pub use write::{write, write_at, write_compact};
 
 /// Against what Go reads and writes: `fixtures/README.md` says how it was asked.

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use crate::kube::notes::Notes;
 use crate::kube::value::{MAX_DEPTH, Map, Value};
 
 /// What makes bytes not the JSON of an object.
@@ -75,7 +76,17 @@ impl std::fmt::Display for Found {
 ///
 /// The first [`JsonFault`].
 pub fn parse(bytes: &[u8]) -> Result<Value<'_>, JsonFault> {
-    let mut reader = Reader { bytes, text: std::str::from_utf8(bytes).ok(), at: 0 };
+    parse_noting(bytes, &mut Notes::default())
+}
+
+/// As [`parse`]; counts in `notes` the texts that are not UTF-8 and the keys that
+/// are there again.
+///
+/// # Errors
+///
+/// The first [`JsonFault`].
+pub fn parse_noting<'a>(bytes: &'a [u8], notes: &mut Notes) -> Result<Value<'a>, JsonFault> {
+    let mut reader = Reader { bytes, text: std::str::from_utf8(bytes).ok(), at: 0, notes };
     let mut read = || {
         let value = reader.value(0)?;
         match reader.peek() {
@@ -114,14 +125,15 @@ fn ends_run(byte: u8) -> bool {
     ENDS_RUN.get(usize::from(byte)).copied().unwrap_or_default()
 }
 
-struct Reader<'a> {
+struct Reader<'a, 'n> {
     bytes: &'a [u8],
     /// The same, if all of it is UTF-8.
     text: Option<&'a str>,
     at: usize,
+    notes: &'n mut Notes,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> Reader<'a, '_> {
     fn next(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
@@ -207,7 +219,11 @@ impl<'a> Reader<'a> {
                 Some(b',') => self.skip(1),
                 Some(b'}') => {
                     self.skip(1);
-                    return Ok(Map::from_entries(entries));
+                    let count = entries.len();
+                    let map = Map::from_entries(entries);
+                    let repeated = count.saturating_sub(map.len()) as u64;
+                    self.notes.repeated_fields = self.notes.repeated_fields.saturating_add(repeated);
+                    return Ok(map);
                 }
                 found => return Err(unexpected("a comma or the end of the map", found)),
             }
@@ -225,6 +241,9 @@ impl<'a> Reader<'a> {
             Some(text) => Cow::Borrowed(text.get(start..self.at).unwrap_or_default()),
             None => as_utf8(self.bytes.get(start..self.at).unwrap_or_default()),
         };
+        if matches!(run, Cow::Owned(_)) {
+            self.invalid_text();
+        }
         Ok((run, stop))
     }
 
@@ -282,8 +301,15 @@ impl<'a> Reader<'a> {
                 self.skip(6);
                 Ok(char)
             }
-            _ => Ok(char::REPLACEMENT_CHARACTER),
+            _ => {
+                self.invalid_text();
+                Ok(char::REPLACEMENT_CHARACTER)
+            }
         }
+    }
+
+    fn invalid_text(&mut self) {
+        self.notes.invalid_text = self.notes.invalid_text.saturating_add(1);
     }
 
     /// The number in `\uXXXX`, if that is next.

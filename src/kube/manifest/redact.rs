@@ -4,6 +4,9 @@
 //! which values there are stays visible. In the `data` of a Secret that is no
 //! base64, so a server refuses it; [`forbid`] makes it refuse any object.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::clean::LAST_APPLIED;
 use super::identity::Identity;
 use crate::kube::value::{Map, Value};
@@ -65,7 +68,9 @@ impl Redaction {
             true
         });
         if let Some(metadata) = map.get_mut("metadata").and_then(Value::as_map_mut) {
-            redact_annotations(metadata, &values);
+            for place in ["annotations", "labels"] {
+                redact_repeated(metadata, place, &values);
+            }
             // Of the owners of fields: names of keys are no secret, values of lists are.
             if !is_secret {
                 redact_managed_fields(metadata);
@@ -87,6 +92,9 @@ fn replace(value: &mut Value<'_>, is_base64: bool, values: &mut Vec<String>) {
         Value::Str(text) => {
             let size = if is_base64 { decoded_size(text) } else { text.len() };
             let marker = marker(size);
+            // What is repeated elsewhere is rather the value than its base64.
+            let plain = is_base64.then(|| STANDARD.decode(text.as_bytes()).ok()).flatten();
+            values.extend(plain.and_then(|plain| String::from_utf8(plain).ok()));
             values.push(std::mem::take(text).into_owned());
             *value = Value::from(marker);
         }
@@ -114,9 +122,10 @@ fn decoded_size(text: &str) -> usize {
 /// Shorter values would be found in anything.
 const SHORTEST_REPEATED: usize = 4;
 
-fn redact_annotations(metadata: &mut Map<'_>, values: &[String]) {
-    let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_map_mut) else { return };
-    annotations.retain(|name, value| {
+/// Annotations or labels that repeat what is hidden.
+fn redact_repeated(metadata: &mut Map<'_>, place: &str, values: &[String]) {
+    let Some(texts) = metadata.get_mut(place).and_then(Value::as_map_mut) else { return };
+    texts.retain(|name, value| {
         let Value::Str(text) = value else {
             replace(value, false, &mut Vec::new());
             return true;

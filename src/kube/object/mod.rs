@@ -112,7 +112,9 @@ impl<'a> Object<'a> {
                 }
                 return Ok(Self { value, encoding: Encoding::Protobuf, notes });
             }
-            Envelope::Json(text) => (json::parse(text).map_err(Undecodable::Json)?, Encoding::Json),
+            Envelope::Json(text) => {
+                (json::parse_noting(text, &mut notes).map_err(Undecodable::Json)?, Encoding::Json)
+            }
             Envelope::Cbor(item) => {
                 (cbor::parse(item, &mut notes).map_err(Undecodable::Cbor)?, Encoding::Cbor)
             }
