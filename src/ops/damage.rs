@@ -1,7 +1,8 @@
 //! Damage on the way to an answer, and whether there can be one.
 
-use crate::bolt::{Db, FaultLog, bucket_names};
+use crate::bolt::{Db, FaultLog, WalkReport, bucket_names};
 use crate::etcd::record::UnreadableLog;
+use crate::etcd::schema;
 
 use super::{OpError, Settings};
 
@@ -56,6 +57,17 @@ impl std::fmt::Display for Damage {
             Some(first) => write!(f, "{separator}{} faults, the first: {first}", self.len()),
         }
     }
+}
+
+/// What a walk over the records met, if that can be passed over.
+pub(super) fn damage(
+    db: &Db<'_>,
+    report: WalkReport,
+    records: UnreadableLog,
+    settings: &Settings<'_>,
+) -> Result<Damage, OpError> {
+    let lost = Lost::of(db, schema::KEY, report.is_lost(schema::KEY));
+    Damage { missing_bytes: db.missing_bytes(), tree: report.faults, records }.tolerated(lost, settings)
 }
 
 /// What cannot be read at all.

@@ -20,12 +20,24 @@ pub struct DatedWrite {
     pub revision: Revision,
 }
 
+impl DatedWrite {
+    /// The write of `record`, whose value is `plain` when it is opened; `None` if that
+    /// carries no time.
+    pub(super) fn of(record: &Record<'_>, plain: &[u8]) -> Option<Self> {
+        let time = newest_time(plain)?;
+        Some(Self { time, key: record.kv.key.to_vec(), revision: record.revision })
+    }
+}
+
 /// The newest time that any of `records` carries.
 pub fn newest_write<'r, 'a: 'r>(records: impl Iterator<Item = &'r Record<'a>>) -> Option<DatedWrite> {
-    let dated = records.filter(|record| !record.tombstone).filter_map(|record| {
-        let time = newest_time(record.kv.value)?;
-        Some(DatedWrite { time, key: record.kv.key.to_vec(), revision: record.revision })
-    });
-    // Of equal times the later write.
-    dated.max_by_key(|write| (write.time, write.revision))
+    let dated = records
+        .filter(|record| !record.tombstone)
+        .filter_map(|record| DatedWrite::of(record, record.kv.value));
+    newest(dated)
+}
+
+/// The newest of `writes`; of equal times the later write.
+pub(super) fn newest(writes: impl Iterator<Item = DatedWrite>) -> Option<DatedWrite> {
+    writes.max_by_key(|write| (write.time, write.revision))
 }

@@ -9,8 +9,9 @@ use crate::kube::encryption::{KeyId, Keyring, Why, kms};
 use crate::kube::envelope::{Encrypted, Provider};
 use crate::kube::registry_key::{Prefixes, RegistryKey};
 
+use super::damage::damage;
 use super::hashkv::window;
-use super::keys::{damage, options};
+use super::keys::options;
 use super::list::{Listed, Selection, TypeKey, list};
 use super::{Damage, OpError, Settings};
 

@@ -2,16 +2,17 @@
 
 use std::num::NonZeroUsize;
 
-use crate::bolt::{Db, WalkOptions, WalkReport, sample, walk};
+use crate::bolt::{Db, WalkOptions, sample, walk};
 use crate::etcd::hash_kv::Window;
 use crate::etcd::key_value::KeyValue;
 use crate::etcd::keyspace::{Keyspace, KeyspaceFold, LiveKey};
-use crate::etcd::record::{Records, UnreadableLog};
+use crate::etcd::record::Records;
 use crate::etcd::schema;
 use crate::etcd::sorted::Ranges;
 
+use super::damage::damage;
 use super::hashkv::window;
-use super::{Damage, Lost, OpError, Settings};
+use super::{Damage, OpError, Settings};
 
 /// The live keys of a store at a revision.
 #[derive(Debug)]
@@ -47,17 +48,6 @@ pub fn keys<'a>(
 /// The records, and what says which revisions there are.
 pub(super) fn options<'s>(settings: &Settings<'s>) -> WalkOptions<'s> {
     WalkOptions { only: Some(&[schema::KEY, schema::META]), ..settings.walk() }
-}
-
-/// What is damaged, if that can be passed over.
-pub(super) fn damage(
-    db: &Db<'_>,
-    report: WalkReport,
-    records: UnreadableLog,
-    settings: &Settings<'_>,
-) -> Result<Damage, OpError> {
-    let lost = Lost::of(db, schema::KEY, report.is_lost(schema::KEY));
-    Damage { missing_bytes: db.missing_bytes(), tree: report.faults, records }.tolerated(lost, settings)
 }
 
 /// Ranges of some thousand keys each, by a sample of the records.

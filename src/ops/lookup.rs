@@ -6,8 +6,9 @@ use crate::bolt::{Db, leaves_backward, walk};
 use crate::etcd::record::{Record, RecordFold, Records};
 use crate::etcd::schema;
 
+use super::damage::damage;
 use super::hashkv::window;
-use super::keys::{damage, options};
+use super::keys::options;
 use super::{Damage, OpError, Settings};
 
 /// The state of one key.

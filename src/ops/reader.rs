@@ -136,7 +136,7 @@ pub const REASON: &str = "etcdsnap.reason";
 
 /// What is known of an object that cannot be read, in the form of an object: its
 /// name, and its bytes as they are stored.
-pub fn stand_in<'v>(stored: &StoredObject<'v>, api_version: &str, kind: &str, why: &Unreadable) -> Value<'v> {
+pub fn stand_in<'v>(stored: &StoredObject<'v>, kind: &str, why: &Unreadable) -> Value<'v> {
     let text = |bytes: &[u8]| Value::from(String::from_utf8_lossy(bytes).into_owned());
     let mut metadata = Map::default();
     metadata.insert("name", text(stored.name));
@@ -148,10 +148,8 @@ pub fn stand_in<'v>(stored: &StoredObject<'v>, api_version: &str, kind: &str, wh
         Value::Map(map) => map,
         _ => Map::default(),
     };
-    for (name, known) in [("apiVersion", api_version), ("kind", kind)] {
-        if object.get(name).is_none() && !known.is_empty() {
-            object.insert(name, Value::from(known.to_owned()));
-        }
+    if object.get("kind").is_none() && !kind.is_empty() {
+        object.insert("kind", Value::from(kind.to_owned()));
     }
     object.insert("metadata", metadata.into());
     object.insert(REASON, Value::from(why.to_string()));

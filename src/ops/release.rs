@@ -8,14 +8,13 @@ use zeroize::Zeroizing;
 use crate::bolt::{Db, leaves_backward};
 use crate::etcd::record::Record;
 use crate::etcd::schema;
-use crate::kube::dated::newest_time;
 use crate::kube::encryption::Keyring;
 use crate::kube::envelope::Encrypted;
 use crate::kube::field_set::FieldSet;
 use crate::kube::object::{Object, Options};
 use crate::kube::registry_key::{ObjectKey, Prefixes, RegistryKey};
 
-use super::dating::{DATED_AMONG, DatedWrite};
+use super::dating::{DATED_AMONG, DatedWrite, newest};
 
 /// What the newest records tell of the moment they were written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,7 +32,7 @@ const LEAVES: usize = 1000;
 /// Looks through the newest records of `db` up to revision `at_most`; `keys` open
 /// what is encrypted. Pages and values that cannot be read are passed over.
 pub fn moment(db: &Db<'_>, at_most: i64, prefixes: &Prefixes, keys: Option<&Keyring>) -> Moment {
-    let mut newest: Option<DatedWrite> = None;
+    let mut writes = Vec::new();
     let mut release = None;
     let mut looked_at = 0;
     for leaf in leaves_backward(db, schema::KEY).take(LEAVES).flatten() {
@@ -51,18 +50,14 @@ pub fn moment(db: &Db<'_>, at_most: i64, prefixes: &Prefixes, keys: Option<&Keyr
             }
             if looked_at < DATED_AMONG {
                 looked_at = looked_at.saturating_add(1);
-                let write = newest_time(&value).map(|time| {
-                    let key = record.kv.key.to_vec();
-                    DatedWrite { time, key, revision: record.revision }
-                });
-                newest = newest.into_iter().chain(write).max_by_key(|write| (write.time, write.revision));
+                writes.extend(DatedWrite::of(&record, &value));
             }
         }
         if release.is_some() && looked_at >= DATED_AMONG {
             break;
         }
     }
-    Moment { newest_write: newest, release }
+    Moment { newest_write: newest(writes.into_iter()), release }
 }
 
 /// A copy of a record's value in plain text; `None` if it cannot be opened.

@@ -3,11 +3,11 @@
 
 use std::collections::VecDeque;
 
-use crate::bolt::{Db, PageCounts, WalkOptions, WalkReport, walk};
+use crate::bolt::{Db, PageCounts, WalkOptions, walk};
 use crate::etcd::hash_kv::Window;
 use crate::etcd::keyspace::{Keyspace, KeyspaceFold};
 use crate::etcd::line::EtcdLine;
-use crate::etcd::record::{Record, RecordFold, Records, UnreadableLog};
+use crate::etcd::record::{Record, RecordFold, Records};
 use crate::etcd::schema;
 use crate::etcd::snapshot::{DigestVerdict, Snapshot, trailer};
 use crate::etcd::state::{LineEvidence, State};
@@ -15,9 +15,10 @@ use crate::etcd::status_hash::StatusHash;
 use crate::kube::envelope::Envelope;
 use crate::kube::registry_key::Prefixes;
 
+use super::damage::damage;
 use super::dating::{DATED_AMONG, DatedWrite, newest_write};
 use super::member_list::{self, MembersReport};
-use super::{Damage, Lost, OpError, Settings, digest, prepare};
+use super::{Damage, OpError, Settings, digest, prepare};
 
 /// What `etcdutl snapshot status` 3.6 prints.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,16 +58,6 @@ fn of(db: &Db<'_>, state: &State, hash: u32, keyspace: &Keyspace<'_>) -> Figures
         total_size: db.meta.image_size(),
         version: state.storage_version_text(),
     }
-}
-
-fn damage(
-    db: &Db<'_>,
-    report: WalkReport,
-    records: UnreadableLog,
-    settings: &Settings<'_>,
-) -> Result<Damage, OpError> {
-    let lost = Lost::of(db, schema::KEY, report.is_lost(schema::KEY));
-    Damage { missing_bytes: db.missing_bytes(), tree: report.faults, records }.tolerated(lost, settings)
 }
 
 /// The rich page.

@@ -161,7 +161,7 @@ impl Asked<'_, '_> {
                 if self.reader.is_choosy() {
                     return;
                 }
-                let mut object = stand_in(stored, "", job.of.kind(), &why);
+                let mut object = stand_in(stored, job.of.kind(), &why);
                 let hidden = |redaction: &&Redaction| redaction.concerns(job.of.group(), job.of.kind());
                 if self.reader.redaction.as_ref().is_some_and(hidden)
                     && let Some(map) = object.as_map_mut()
