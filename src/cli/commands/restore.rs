@@ -7,7 +7,7 @@ use etcdsnap::etcd::peer_url::{InitialCluster, PeerUrl};
 use etcdsnap::etcd::snapshot::DigestVerdict;
 use etcdsnap::ops::member_list::DEFAULT_TOKEN;
 use etcdsnap::ops::restore::{Owner, Request, Restored, StartsOn, Warning, restore};
-use etcdsnap::ops::verify::Options;
+use etcdsnap::ops::verify::{Options, Values};
 use serde::Serialize;
 
 use super::{PageFormat, SCHEMA_VERSION, write_json};
@@ -224,7 +224,7 @@ impl Restore {
             bump_revision: self.mark_compacted.then_some(self.bump_revision),
             owner: self.owner.map(|OwnerArgument(owner)| owner),
             mode: self.mode,
-            verify: Options { prefixes: self.kubernetes.prefixes(), keyring: None },
+            verify: Options { prefixes: self.kubernetes.prefixes(), keyring: None, values: Values::First },
         })
     }
 

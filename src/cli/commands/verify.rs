@@ -181,7 +181,8 @@ impl Verify {
     ) -> Result<Report, Failure> {
         let source = self.opening.source(file)?;
         context.progress.hashed.store(0, Ordering::Relaxed);
-        let options = Options { prefixes: self.kubernetes.prefixes(), keyring: keyring.cloned() };
+        let options =
+            Options { prefixes: self.kubernetes.prefixes(), keyring: keyring.cloned(), ..Options::default() };
         let size = source.bytes().len() as u64;
         let done = |progress: &etcdsnap::ops::Progress| progress.hashed.load(Ordering::Relaxed);
         let settings = self.threads.settings(context);

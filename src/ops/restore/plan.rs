@@ -185,8 +185,7 @@ impl<'a> Plan<'a> {
         if !same.is_empty() {
             warnings.push(Warning::IdsOfOldCluster(same));
         }
-        let kubernetes = report.checks.iter().any(|check| check.check == Check::Kubernetes && !check.skipped);
-        if kubernetes && request.bump_revision.is_none() {
+        if report.facts.is_some_and(|facts| facts.is_kubernetes) && request.bump_revision.is_none() {
             warnings.push(Warning::KubernetesWithoutBump { revision: self.summary.revision_after });
         }
         if let Some(target) = &self.state.downgrade {
