@@ -113,6 +113,11 @@ fn parse_mode(text: &str) -> Result<u32, String> {
 }
 
 impl Restore {
+    /// The file that it reads.
+    pub(crate) fn inputs(&self) -> Vec<PathBuf> {
+        vec![self.file.clone()]
+    }
+
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         let (request, placement) = self.request()?;
         let source = self.opening.source(&self.file)?;
