@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use crate::bolt::{Db, WalkOptions, sample, walk};
+use crate::bolt::{Db, FileOffset, WalkOptions, sample, walk};
 use crate::etcd::hash_kv::Window;
 use crate::etcd::key_value::KeyValue;
 use crate::etcd::keyspace::{Keyspace, KeyspaceFold, LiveKey};
@@ -76,6 +76,12 @@ impl<'a> KeyListing<'a> {
     /// The keys in order, one after the other.
     pub fn iter(&self) -> impl Iterator<Item = LiveKey<'a>> + use<'a> {
         self.keyspace.iter().filter(is_visible)
+    }
+
+    /// The key that stood at `offset`, as [`LiveKey::offset`] told; `None` if the file
+    /// was changed since.
+    pub fn at(&self, offset: FileOffset) -> Option<LiveKey<'a>> {
+        self.keyspace.at(offset)
     }
 
     /// Hands the keys to `map`, in runs that follow each other in order, and what becomes of each run to `join`, in
