@@ -18,7 +18,7 @@ use super::output::text::safe;
 /// Options of the commands that show objects.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Redact {
-    /// Hide the values of Secrets; their sizes stay
+    /// Hide the values of Secrets, and of the types behind the =; their sizes stay
     ///
     /// `--redact` hides those of Secrets, `--redact=configmaps,widgets.example.com`
     /// also those of these types, named as to kubectl. Without the = a type behind it

@@ -50,9 +50,10 @@ pub(super) fn options<'s>(settings: &Settings<'s>) -> WalkOptions<'s> {
     WalkOptions { only: Some(&[schema::KEY, schema::META]), ..settings.walk() }
 }
 
-/// Ranges of some thousand keys each, by a sample of the records.
+/// Ranges of a few hundred or thousand keys each, by a sample of the records: what
+/// is made of a few ranges at a time is in memory.
 fn ranges<'a>(db: &Db<'a>) -> Ranges<'a> {
-    const PAGES_PER_RANGE: u64 = 4096;
+    const PAGES_PER_RANGE: u64 = 1024;
     const SAMPLES_PER_RANGE: u32 = 8;
     let count = db.meta.high_water_mark.0.checked_div(PAGES_PER_RANGE).unwrap_or(0);
     let count = u16::try_from(count).unwrap_or(u16::MAX);

@@ -199,7 +199,12 @@ impl Asked<'_, '_> {
         }
         match (&self.format, self.form()) {
             (_, Some(form)) => Sink::Documents(Documents::new(out, form)),
-            (Format::Table { .. } | Format::CustomColumns(_), _) => Sink::Table { out, before: false },
+            (Format::Table { .. }, _) => Sink::Tables { out, before: false },
+            (Format::CustomColumns(columns), _) => {
+                let titles: Vec<&str> = columns.headers().collect();
+                let table = Columns::new(out, &titles);
+                Sink::Table(if self.get.no_headers { table.without_titles() } else { table })
+            }
             _ => Sink::Text(out),
         }
     }
@@ -228,12 +233,12 @@ impl Asked<'_, '_> {
                 let mut whole = Batch::default();
                 found.at(&job.place, self.settings.threads, work, |batch| whole.append(batch));
                 let batch = self.as_a_whole(job, whole);
-                let titles = self.titles(Some(table), &sink);
+                let titles = self.titles(Some(table));
                 let counts = sink.write(number, &titles, &stop, |take| take(batch))?;
                 answer.add(job, counts);
                 continue;
             }
-            let titles = self.titles(table.as_ref(), &sink);
+            let titles = self.titles(table.as_ref());
             let counts = sink.write(number, &titles, &stop, |take| {
                 found.at(&job.place, self.settings.threads, work, take);
             })?;
@@ -289,7 +294,7 @@ impl Asked<'_, '_> {
             if table.is_some() && is_shown_as_a_whole(job) && !self.collects() {
                 batch = self.as_a_whole(job, batch);
             }
-            let titles = self.titles(table.as_ref(), &sink);
+            let titles = self.titles(table.as_ref());
             let counts = sink.write(number, &titles, &AtomicBool::default(), |take| take(batch))?;
             answer.add(job, counts);
         }
@@ -299,14 +304,8 @@ impl Asked<'_, '_> {
         Ok(answer)
     }
 
-    fn titles(&self, table: Option<&Table>, sink: &Sink<'_>) -> Titles {
-        let texts = match (table, &self.format) {
-            (Some(table), _) => table.titles(),
-            (None, Format::CustomColumns(columns)) => columns.headers().map(str::to_owned).collect(),
-            _ => Vec::new(),
-        };
-        // One row of titles for all objects, where the columns are the user's own.
-        Titles { texts, shown: !self.get.no_headers && (table.is_some() || sink.is_first_table()) }
+    fn titles(&self, table: Option<&Table>) -> Titles {
+        Titles { texts: table.map(Table::titles).unwrap_or_default(), shown: !self.get.no_headers }
     }
 
     /// Writes objects that had to be collected first.

@@ -36,7 +36,7 @@ const FORMS: &str = "wide, yaml, json, jsonl, name, jsonpath=…, jsonpath-file=
 
 /// In place of Go templates.
 pub(super) const NO_TEMPLATES: &str =
-    "-o jsonpath='{range .items[*]}{.metadata.name}{\"\\n\"}{end}' or -o custom-columns=NAME:.metadata.name";
+    "-o jsonpath='{.items[*].metadata.name}' or -o custom-columns=NAME:.metadata.name";
 
 impl Format {
     /// Reads what was typed after `-o`; whether a path may lead nowhere.

@@ -49,24 +49,26 @@ impl Batch {
 
 /// Where batches go.
 pub(super) enum Sink<'o> {
-    Table { out: &'o mut (dyn io::Write + Send), before: bool },
+    /// A table for each type.
+    Tables {
+        out: &'o mut (dyn io::Write + Send),
+        before: bool,
+    },
+    /// One for all, where the columns are the user's own.
+    Table(Columns<'o>),
     Documents(Documents<'o>),
     Text(&'o mut (dyn io::Write + Send)),
     Collected(Vec<(usize, Value<'static>)>),
 }
 
 /// The titles of a table; whether they are shown.
+#[derive(Default)]
 pub(super) struct Titles {
     pub(super) texts: Vec<String>,
     pub(super) shown: bool,
 }
 
 impl<'o> Sink<'o> {
-    /// Whether no table stands here yet.
-    pub(super) fn is_first_table(&self) -> bool {
-        matches!(self, Self::Table { before: false, .. })
-    }
-
     /// Writes the batches of the job with this number, which `produce` hands over in
     /// order. Sets `stop` at the first failure: a closed pipe, for one.
     pub(super) fn write(
@@ -94,7 +96,7 @@ impl<'o> Sink<'o> {
 
     fn open<'s>(&'s mut self, job: usize, titles: &Titles) -> Opened<'s, 'o> {
         match self {
-            Self::Table { out, before } => {
+            Self::Tables { out, before } => {
                 let texts: Vec<&str> = titles.texts.iter().map(String::as_str).collect();
                 let mut columns = Columns::new(*out, &texts);
                 if !titles.shown {
@@ -102,8 +104,9 @@ impl<'o> Sink<'o> {
                 } else if *before {
                     columns = columns.after_a_blank_line();
                 }
-                Opened::Table { columns, before }
+                Opened::Own { columns, before }
             }
+            Self::Table(columns) => Opened::Common(columns),
             Self::Documents(documents) => Opened::Documents(documents),
             Self::Text(out) => Opened::Text(*out),
             Self::Collected(values) => Opened::Collected(job, values),
@@ -113,7 +116,8 @@ impl<'o> Sink<'o> {
     /// Ends what was written; or returns what is still to be.
     pub(super) fn close(self) -> Result<Option<Vec<(usize, Value<'static>)>>, Failure> {
         match self {
-            Self::Table { .. } | Self::Text(_) => Ok(None),
+            Self::Table(mut columns) => columns.finish().map(|()| None).map_err(Failure::from),
+            Self::Tables { .. } | Self::Text(_) => Ok(None),
             Self::Documents(documents) => documents.finish().map(|()| None).map_err(Failure::from),
             Self::Collected(values) => Ok(Some(values)),
         }
@@ -122,7 +126,8 @@ impl<'o> Sink<'o> {
 
 /// The part of a sink that takes the objects of one job.
 enum Opened<'s, 'o> {
-    Table { columns: Columns<'s>, before: &'s mut bool },
+    Own { columns: Columns<'s>, before: &'s mut bool },
+    Common(&'s mut Columns<'o>),
     Documents(&'s mut Documents<'o>),
     Text(&'s mut (dyn io::Write + Send)),
     Collected(usize, &'s mut Vec<(usize, Value<'static>)>),
@@ -131,7 +136,8 @@ enum Opened<'s, 'o> {
 impl Opened<'_, '_> {
     fn take(&mut self, batch: Batch) -> io::Result<()> {
         match self {
-            Self::Table { columns, .. } => columns.add(&batch.rows),
+            Self::Own { columns, .. } => columns.add(&batch.rows),
+            Self::Common(columns) => columns.add(&batch.rows),
             Self::Documents(documents) => documents.add(&batch.text),
             Self::Text(out) => out.write_all(&batch.text),
             Self::Collected(job, values) => {
@@ -142,10 +148,65 @@ impl Opened<'_, '_> {
     }
 
     fn end(self, some: bool) -> io::Result<()> {
-        if let Self::Table { mut columns, before } = self {
+        if let Self::Own { mut columns, before } = self {
             columns.finish()?;
             *before |= some;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pipe whose reader has left.
+    struct Closed;
+
+    impl io::Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn whoever_reads_objects_is_told_to_stop_when_nobody_takes_them() {
+        let titles = Titles::default();
+        let mut closed = Closed;
+        let mut sink = Sink::Text(&mut closed);
+        let stop = AtomicBool::new(false);
+        let batch = |text: &str| Batch { text: text.into(), ..Batch::default() };
+        let mut read = 0;
+        let written = sink.write(0, &titles, &stop, |take| {
+            for _ in 0..100 {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                read += 1;
+                take(batch("x"));
+            }
+        });
+        assert!(written.is_err());
+        assert_eq!(read, 1);
+    }
+
+    #[test]
+    fn counts_of_all_batches_are_added() {
+        let mut out = Vec::new();
+        let mut sink = Sink::Text(&mut out);
+        let titles = Titles::default();
+        let counts = sink.write(0, &titles, &AtomicBool::default(), |take| {
+            for text in ["a", "b"] {
+                let counts = Counts { shown: 2, redacted: 1, ..Counts::default() };
+                take(Batch { text: text.into(), counts, ..Batch::default() });
+            }
+        });
+        let counts = counts.expect("written");
+        assert_eq!((counts.shown, counts.redacted), (4, 2));
+        assert_eq!(out, b"ab");
     }
 }
