@@ -129,7 +129,7 @@ impl ApiResources {
             let Some(record) = record.filter(|_| !count.type_key.internal) else { continue };
             let stored = StoredObject { namespace: None, name: b"", record };
             let version = reader.read(&stored, &mut buffer, |read| match read {
-                Read::Object(object) => Some(object.api_version().to_owned()),
+                Read::Object { object, .. } => Some(object.api_version().to_owned()),
                 _ => None,
             });
             if let Some(version) = version {
