@@ -14,6 +14,7 @@ pub mod lookup;
 pub mod member_list;
 pub mod objects;
 pub mod reader;
+pub mod rebuild;
 pub mod release;
 pub mod restore;
 pub mod status;
