@@ -1,5 +1,6 @@
 //! Arguments, dispatch, and how an answer becomes an exit code.
 
+mod changed;
 mod commands;
 mod decryption;
 mod failure;
@@ -7,6 +8,7 @@ mod input;
 mod output;
 mod progress;
 mod redaction;
+mod selection;
 mod words;
 
 use std::io::{self, BufWriter, Write};
@@ -75,6 +77,7 @@ enum Command {
     Export(Box<commands::export::Export>),
     Encryption(commands::encryption::Encryption),
     Restore(Box<commands::restore::Restore>),
+    Repack(Box<commands::repack::Repack>),
     Version(commands::version::Version),
     Completion(commands::completion::Completion),
     Man(commands::man::Man),
@@ -173,6 +176,7 @@ fn run(command: &Command, context: &mut Context<'_>) -> Result<Outcome, Failure>
         Command::Export(args) => args.run(context),
         Command::Encryption(args) => args.run(context),
         Command::Restore(args) | Command::Snapshot(SnapshotCommand::Restore(args)) => args.run(context),
+        Command::Repack(args) => args.run(context),
         Command::Version(args) => args.run(context),
         Command::Completion(args) => args.run(context, &mut Cli::command()),
         Command::Man(args) => args.run(context, &mut Cli::command()),

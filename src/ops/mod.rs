@@ -16,9 +16,11 @@ pub mod objects;
 pub mod reader;
 pub mod rebuild;
 pub mod release;
+pub mod repack;
 pub mod restore;
 pub mod status;
 pub mod verify;
+pub mod whole_file;
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
