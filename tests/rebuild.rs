@@ -173,6 +173,34 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn damage_is_an_error_and_nothing_worse(
+        flips in proptest::collection::vec((any::<prop::sample::Index>(), 1u8..), 1..30),
+        leases in prop_oneof![Just(Leases::Keep), Just(Leases::Expire), Just(Leases::Detach)],
+        compact in prop_oneof![Just(None), Just(Some(CompactAt::Now)), (1i64..90).prop_map(|at| Some(CompactAt::Revision(at)))],
+        selective in any::<bool>(),
+    ) {
+        let mut file = Store::sample(80).build().file;
+        // Behind the metas, which have checksums.
+        let start = 2 * Store::sample(80).page_size;
+        for (index, change) in flips {
+            let at = start + index.index(file.len() - start);
+            file[at] ^= change;
+        }
+        let drop_prefixes = if selective { vec![b"key-1".to_vec()] } else { Vec::new() };
+        let selection = Selection { drop_prefixes, ..Selection::default() };
+        let all = Changes {
+            selection, leases, compact, disable_auth: true, defrag: true, bump_to: Some(1 << 40), ..Changes::default()
+        };
+        if let Ok((_, out)) = try_rebuild(&file, all) {
+            prop_assert!(Db::open(&out).is_ok());
+        }
+    }
+}
+
 fn put(key: &str, main: i64, create: i64, version: i64, lease: i64) -> Entry {
     let value = Put { key: key.as_bytes(), create, modified: main, version, value: b"v", lease };
     entry(revision(main, 0), value.to_bytes())

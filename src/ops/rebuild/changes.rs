@@ -175,7 +175,7 @@ impl Selection {
                 .and_then(|index| self.drop_prefixes.get(index))
                 .map(|prefix| (Reason::Prefix, prefix.clone())),
         );
-        let by_object = self.drop_types.len() > 0
+        let by_object = !self.drop_types.is_empty()
             || !self.include_namespaces.is_empty()
             || !self.exclude_namespaces.is_empty();
         let registry = by_object.then(|| RegistryKey::parse(key, &self.prefixes));

@@ -18,7 +18,7 @@
 //!
 //! **Memory** is that of a keyspace (12 to 45 bytes per live key), 8 bytes per key
 //! that stays if the store is compacted, 16 to 40 per key attached to a lease if
-//! leases go, and 8 per Kubernetes object that is left out.
+//! leases go, and up to 30 per Kubernetes object that is left out.
 
 mod census;
 mod changes;
