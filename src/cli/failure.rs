@@ -7,7 +7,10 @@ use std::process::ExitCode;
 use etcdsnap::bolt::OpenError;
 use etcdsnap::etcd::snapshot::{FileKind, SnapshotError};
 use etcdsnap::ops::OpError;
+use etcdsnap::ops::rebuild::RebuildError;
+use etcdsnap::ops::repack::RepackError;
 use etcdsnap::ops::restore::{RestoreError, TargetError};
+use etcdsnap::ops::whole_file::FileError;
 use etcdsnap::source::SourceError;
 
 use super::output::size::humanized;
@@ -203,6 +206,79 @@ impl From<OpError> for Failure {
                 .hint("--skip-damaged cannot help here: use another copy of this backup, or another backup")
                 .hint("`etcdsnap verify FILE` tells all that is wrong and what it means"),
             error => Self::new(error.to_string()),
+        }
+    }
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        let failure = Self::new(error.to_string());
+        match error {
+            FileError::Exists { .. } => {
+                failure.hint("name a file that is not there yet: nothing is ever overwritten")
+            }
+            FileError::Busy { .. } => failure.hint("wait for it to end"),
+            FileError::Foreign { .. } => failure.hint("look at it, and move it away if it is nobody's"),
+            FileError::NoSpace { path, needed, available } => Self::new(format!(
+                "{} has {} free, {} are needed",
+                path.display(),
+                humanized(available),
+                humanized(needed)
+            ))
+            .hint("free some space, or write to another file system"),
+            FileError::Io { error, .. } => match error.kind() {
+                io::ErrorKind::NotFound => failure.hint("make the directory first"),
+                io::ErrorKind::StorageFull => {
+                    failure.hint("the disk is full; nothing was left behind: free some space and try again")
+                }
+                io::ErrorKind::PermissionDenied => failure.hint("name a directory that you may write to"),
+                _ => failure.hint("the system refused it: check that disk, or write to another one"),
+            },
+            _ => failure,
+        }
+    }
+}
+
+impl From<RebuildError> for Failure {
+    fn from(error: RebuildError) -> Self {
+        let failure = Self::no(error.to_string());
+        match error {
+            RebuildError::Op(error) => error.into(),
+            RebuildError::Refused(refusal) => super::changed::refused(refusal),
+            RebuildError::Compact(_) => Self::no(format!("--compact: {error}")).hint(
+                "--compact now drops all history; `etcdsnap status FILE` tells the revisions there are",
+            ),
+            RebuildError::Damaged(_) | RebuildError::Record(..) => {
+                failure.hint("`etcdsnap verify FILE` tells all that is wrong and what it means")
+            }
+            RebuildError::Build(etcdsnap::bolt::BuildError::Io(error)) => {
+                Self::new(format!("cannot write the result: {error}"))
+                    .hint("nothing was left behind: look at the disk, and try again")
+            }
+            _ => failure.hint("no file that etcd wrote comes to this; `etcdsnap verify FILE` tells more"),
+        }
+    }
+}
+
+impl From<RepackError> for Failure {
+    fn from(error: RepackError) -> Self {
+        let failure = Self::no(error.to_string());
+        match error {
+            RepackError::Source(error) => error.into(),
+            RepackError::File(error) => error.into(),
+            RepackError::Rebuild(error) => error.into(),
+            RepackError::NoMember { .. } => Self::new(error.to_string())
+                .hint("name a data directory (with member/snap/db in it), a db file or a snapshot"),
+            RepackError::Damaged(_) => failure
+                .hint("a clean copy of damaged data would only hide the damage: use another copy or backup")
+                .hint("`etcdsnap verify FILE` tells all that is wrong and what it means"),
+            RepackError::DigestDiffers(_) => failure
+                .hint("a new digest over it would only hide that: use another copy of this backup")
+                .hint("--skip-hash-check goes on; all other checks were passed"),
+            RepackError::ReadBack(_) => failure.hint(
+                "the disk did not keep what was written to it, or the source changed; nothing was published",
+            ),
+            _ => failure,
         }
     }
 }

@@ -136,6 +136,13 @@ pub(crate) fn at_most(words: &[OsString], limit: usize) -> Result<(), Failure> {
 #[derive(Debug, Clone)]
 pub(crate) struct HexBytes(Vec<u8>);
 
+impl HexBytes {
+    /// The bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// Reads pairs of hexadecimal digits.
 pub(crate) fn bytes_of_hex(text: &str) -> Result<HexBytes, String> {
     let digit = |byte: &u8| char::from(*byte).to_digit(16);

@@ -1,5 +1,6 @@
 //! Arguments, dispatch, and how an answer becomes an exit code.
 
+mod changed;
 mod commands;
 mod decryption;
 mod evidence;
@@ -8,6 +9,7 @@ mod input;
 mod output;
 mod progress;
 mod redaction;
+mod selection;
 mod words;
 
 use std::io::{self, BufWriter, Write};
@@ -82,6 +84,7 @@ enum Command {
     Export(Box<commands::export::Export>),
     Encryption(commands::encryption::Encryption),
     Restore(Box<commands::restore::Restore>),
+    Repack(Box<commands::repack::Repack>),
     Version(commands::version::Version),
     Completion(commands::completion::Completion),
     Man(commands::man::Man),
@@ -184,6 +187,7 @@ impl Command {
             Self::ApiResources(args) => args.inputs(),
             Self::Export(args) => args.inputs(),
             Self::Encryption(args) => args.inputs(),
+            Self::Repack(args) => args.inputs(),
             Self::Restore(args) | Self::Snapshot(SnapshotCommand::Restore(args)) => args.inputs(),
             Self::Decode(_) | Self::Version(_) | Self::Completion(_) | Self::Man(_) => Vec::new(),
         }
@@ -205,6 +209,7 @@ fn run(command: &Command, context: &mut Context<'_>) -> Result<Outcome, Failure>
         Command::Export(args) => args.run(context),
         Command::Encryption(args) => args.run(context),
         Command::Restore(args) | Command::Snapshot(SnapshotCommand::Restore(args)) => args.run(context),
+        Command::Repack(args) => args.run(context),
         Command::Version(args) => args.run(context),
         Command::Completion(args) => args.run(context, &mut Cli::command()),
         Command::Man(args) => args.run(context, &mut Cli::command()),

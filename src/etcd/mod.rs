@@ -35,6 +35,7 @@ pub mod state;
 pub mod status_hash;
 pub mod v2_store;
 pub mod wal;
+pub mod wal_tail;
 
 pub use go_text::{JsonFault, JsonFaultKind, Quoted};
 pub use go_url::UrlFault;

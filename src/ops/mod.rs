@@ -14,10 +14,13 @@ pub mod lookup;
 pub mod member_list;
 pub mod objects;
 pub mod reader;
+pub mod rebuild;
 pub mod release;
+pub mod repack;
 pub mod restore;
 pub mod status;
 pub mod verify;
+pub mod whole_file;
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -11,6 +11,7 @@ mod gateway;
 mod live;
 mod made_up;
 mod process;
+mod repacked;
 mod restored;
 mod server;
 mod snapshots;

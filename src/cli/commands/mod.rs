@@ -11,6 +11,7 @@ pub(crate) mod keys;
 pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod members;
+pub(crate) mod repack;
 pub(crate) mod restore;
 pub(crate) mod status;
 pub(crate) mod value;

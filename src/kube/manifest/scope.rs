@@ -14,6 +14,11 @@ impl Pattern {
         Self { text: text.into() }
     }
 
+    /// The pattern as it was given.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Whether `name` fits as a whole.
     pub fn fits(&self, name: &[u8]) -> bool {
         let mut parts = self.text.as_bytes().split(|byte| *byte == b'*');
