@@ -181,7 +181,9 @@ fn a_former_member_and_a_former_user_are_found() {
     let mut there = 0;
     for round in 0..4 {
         let (user, role) = (format!("alice{round}"), format!("reader{round}"));
-        let added = client.ask(&["member", "add", "second", "--peer-urls=http://127.0.0.1:1", "--learner"]);
+        // An id follows from the URL and the second, and is never taken again.
+        let url = format!("--peer-urls=http://127.0.0.1:{}", round + 1);
+        let added = client.ask(&["member", "add", "second", &url, "--learner"]);
         let id = added["member"]["ID"].as_u64().expect("an id");
         client.ask(&["user", "add", &format!("{user}:password")]);
         client.ask(&["role", "add", &role]);
