@@ -25,6 +25,8 @@ const COMMANDS: &[&[&str]] = &[
     &["api-resources", "FILE"],
     &["export", "FILE", "--out-dir", "OUT"],
     &["encryption", "FILE"],
+    &["carve", "FILE"],
+    &["carve", "FILE", "--out-dir", "OUT"],
     &["repack", "FILE", "OUT"],
     &["repack", "FILE", "OUT", "--defrag"],
     &["restore", "FILE", "--data-dir", "OUT"],

@@ -40,6 +40,25 @@ pub(crate) struct Behind {
     doubtful: Vec<String>,
 }
 
+impl Behind {
+    /// Refuses a word that names a type which is not hidden anyway.
+    fn check(&self, types: &Types) -> Result<(), Failure> {
+        for word in &self.doubtful {
+            match types.find(word) {
+                Ok(of) if !Redaction::secrets().concerns(of.group(), of.kind()) => {
+                    return Err(Failure::usage(format!(
+                        "--redact {word}: that could be a type to be hidden, or what is asked for"
+                    ))
+                    .hint(format!("to hide it: --redact={word}"))
+                    .hint("to ask for it: put --redact behind all words"));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Redact {
     /// Decides about a word behind `--redact`: it is taken from `words` if these
     /// stand only without it.
@@ -77,18 +96,7 @@ impl Redact {
         if self.redact.is_empty() {
             return Ok(None);
         }
-        for word in &behind.doubtful {
-            match types.find(word) {
-                Ok(of) if !Redaction::secrets().concerns(of.group(), of.kind()) => {
-                    return Err(Failure::usage(format!(
-                        "--redact {word}: that could be a type to be hidden, or what is asked for"
-                    ))
-                    .hint(format!("to hide it: --redact={word}"))
-                    .hint("to ask for it: put --redact behind all words"));
-                }
-                _ => {}
-            }
-        }
+        behind.check(types)?;
         let mut redaction = Redaction::secrets();
         for typed in self.redact.iter().chain(&behind.taken) {
             let named = types.resolve(&Request::All(vec![typed.clone()]));
@@ -97,6 +105,17 @@ impl Redact {
             }
         }
         Ok(Some(redaction))
+    }
+
+    /// As [`redaction_of_a_value`](Self::redaction_of_a_value), where `words` are asked
+    /// for as well.
+    ///
+    /// # Errors
+    /// A type behind `--redact` that is among them.
+    pub(crate) fn redaction_beside(&self, words: &[String]) -> Result<Option<Redaction>, Failure> {
+        let (_, behind) = self.split(words.to_vec(), |_| true);
+        behind.check(&Types::default())?;
+        self.redaction_of_a_value()
     }
 
     /// As [`redaction`](Self::redaction), where there is no snapshot to look into:

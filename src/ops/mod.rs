@@ -1,6 +1,7 @@
 //! Questions asked of a snapshot, and deeds done with it. Each returns a report
 //! as data; nothing here prints.
 
+pub mod carve;
 mod damage;
 pub mod dating;
 pub(crate) mod digest;

@@ -6,6 +6,7 @@
 //! fails.
 #![cfg(feature = "cli")]
 
+mod carved;
 mod client;
 mod gateway;
 mod live;

@@ -1,6 +1,7 @@
 //! One file per command: its arguments, whose comments are the help, and `run`.
 
 pub(crate) mod api_resources;
+pub(crate) mod carve;
 pub(crate) mod completion;
 pub(crate) mod decode;
 pub(crate) mod encryption;
