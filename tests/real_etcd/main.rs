@@ -8,6 +8,8 @@
 
 mod client;
 mod gateway;
+mod learners;
+mod lines;
 mod live;
 mod made_up;
 mod process;

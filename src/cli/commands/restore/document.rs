@@ -59,7 +59,7 @@ struct MemberDocument {
 #[serde(rename_all = "camelCase")]
 struct HashDocument {
     hash: String,
-    revision: i64,
+    hash_revision: i64,
     compact_revision: Option<i64>,
 }
 
@@ -121,7 +121,7 @@ impl Restore {
             compact_revision: summary.compact_revision,
             hash_kv: plan.as_ref().map(|(preview, _)| HashDocument {
                 hash: format!("{:08x}", preview.hash_kv.hash),
-                revision: preview.hash_kv.revision,
+                hash_revision: preview.hash_kv.revision,
                 compact_revision: Some(preview.hash_kv.compact_revision).filter(|revision| *revision >= 0),
             }),
             db_size: summary.db_size,
