@@ -87,13 +87,13 @@ impl Restore {
                 None => row(out, "quota", "2 GiB, etcd's default, is enough")?,
                 Some(quota) => row(out, "quota", &format!("start etcd with --quota-backend-bytes={quota}"))?,
             }
-            match problem {
-                None => row(out, "target", "can be used")?,
-                Some(problem) => {
-                    row(out, "target", &format!("CANNOT BE USED: {}", safe(problem.as_bytes())))?
-                }
-            }
-            writeln!(out, "\nNext: the same command without --dry-run.")?;
+            let usable = problem.is_none();
+            let target = problem.map(|problem| format!("CANNOT BE USED: {}", safe(problem.as_bytes())));
+            row(out, "target", &target.unwrap_or_else(|| "can be used".to_owned()))?;
+            let first = if usable { "" } else { "make the target one that can be used; then " };
+            writeln!(out, "\nNext: {first}the same command without --dry-run, and with")?;
+            writeln!(out, "  --expect-state {}", restored.state)?;
+            writeln!(out, "It does what is written here, or refuses before anything appears.")?;
             return Ok(());
         }
         self.next_steps(out, restored)
