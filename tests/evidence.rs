@@ -30,6 +30,7 @@ const COMMANDS: &[&[&str]] = &[
     &["repack", "FILE", "OUT"],
     &["repack", "FILE", "OUT", "--defrag"],
     &["restore", "FILE", "--data-dir", "OUT"],
+    &["restore", "FILE", "--data-dir", "OUT", "--dry-run"],
 ];
 
 /// Commands that read no snapshot.

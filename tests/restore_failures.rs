@@ -755,7 +755,7 @@ fn a_bump_needs_both_flags_and_room() {
         restore(&fixture("etcd-3.6"), &target, more).refuses(2);
     }
     let far = ["--mark-compacted", "--bump-revision", "9223372036854775807"];
-    restore(&fixture("etcd-3.6"), &target, &far).refuses(2).says("largest revision");
+    restore(&fixture("etcd-3.6"), &target, &far).refuses(2).says("the last that is allowed");
     assert_eq!(tree(place.path()), Vec::<String>::new());
 }
 

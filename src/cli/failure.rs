@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use etcdsnap::bolt::OpenError;
+use etcdsnap::etcd::membership::NewMembersError;
 use etcdsnap::etcd::snapshot::{FileKind, SnapshotError};
 use etcdsnap::ops::OpError;
 use etcdsnap::ops::rebuild::RebuildError;
@@ -320,7 +321,26 @@ impl From<RestoreError> for Failure {
                 "the directory is complete and can be used; run `sync` before you rely on it surviving a power cut",
             ),
             RestoreError::UnknownLine(_) => failure.hint("use a newer etcdsnap, or the etcdutl of that etcd"),
-            RestoreError::BumpTooFar { .. } => failure.hint("1000000000 is what etcd's documentation suggests"),
+            RestoreError::BumpTooFar { .. } => failure
+                .hint("--bump-revision auto goes as far as is needed: 1000000000, or the snapshot's own revision if that is more"),
+            RestoreError::BumpTooShort { .. } => {
+                failure.hint("clients would see the revision go back: use --bump-revision auto")
+            }
+            RestoreError::NewerThanTarget { target, .. } => failure
+                .hint(format!("--downgrade takes the marks of newer lines out of it, as `etcdutl migrate` does, so that etcd {target} starts"))
+                .hint("or leave --target-version out, and start the etcd that the snapshot is from"),
+            RestoreError::CannotDowngrade { .. } => failure
+                .hint("upstream's downgrade ends at 3.5, too: restore with --target-version 3.5 --downgrade"),
+            RestoreError::OtherState { .. } => Self::no(failure.message)
+                .hint("this node's snapshot is another file than the other node's, or flags differ that must be the same: --initial-cluster, --initial-cluster-token, --bump-revision, --target-version and others")
+                .hint("compare `sha256sum FILE` on both, and take the command line that the first restore printed; nothing was written"),
+            RestoreError::HashKv(error) => error.into(),
+            RestoreError::Members(NewMembersError::UnknownLearner { .. }) => {
+                failure.hint("--learners takes names that --initial-cluster has")
+            }
+            RestoreError::Members(NewMembersError::NoVoter) => {
+                failure.hint("leave at least one member out of --learners; learners can be promoted later, one at a time")
+            }
             RestoreError::Target(TargetError::NoSpace { path, needed, available }) => Self::new(format!(
                 "{} has {} free, {} are needed",
                 path.display(),
@@ -368,5 +388,11 @@ impl From<RestoreError> for Failure {
             }
             _ => failure,
         }
+    }
+}
+
+impl From<TargetError> for Failure {
+    fn from(error: TargetError) -> Self {
+        RestoreError::Target(error).into()
     }
 }

@@ -9,6 +9,8 @@
 mod carved;
 mod client;
 mod gateway;
+mod learners;
+mod lines;
 mod live;
 mod made_up;
 mod process;

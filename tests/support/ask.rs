@@ -8,7 +8,7 @@ use etcdsnap::etcd::peer_url::{InitialCluster, PeerUrl};
 use etcdsnap::etcd::snapshot::Snapshot;
 use etcdsnap::etcd::state::State;
 use etcdsnap::ops::finding::{Check, Grade};
-use etcdsnap::ops::restore::{self, Membership, Placement, Plan, Request, RestoreError, Restored};
+use etcdsnap::ops::restore::{self, Bump, Membership, Placement, Plan, Request, RestoreError, Restored};
 use etcdsnap::ops::verify::{self, Report};
 use etcdsnap::ops::{Progress, Settings, hashkv, keys, list, lookup, member_list, status};
 use etcdsnap::source::Source;
@@ -49,10 +49,10 @@ const URL: &str = "http://10.9.9.1:2380";
 pub fn request(bump_revision: Option<u64>) -> Request {
     let cluster = InitialCluster::parse(&format!("n1={URL}")).expect("a cluster");
     Request {
-        membership: Membership { cluster, token: "token".into() },
+        membership: Membership { cluster, token: "token".into(), ..Membership::default() },
         skip_hash_check: true,
-        bump_revision,
-        verify: verify::Options::default(),
+        bump: bump_revision.map(Bump::By),
+        ..Request::default()
     }
 }
 

@@ -16,6 +16,7 @@ use crate::etcd::snapshot::DigestVerdict;
 use crate::etcd::state::State;
 use crate::source::{Source, SourceError};
 
+use super::digest::Content;
 use super::finding::{Check, Grade};
 use super::rebuild::{Outcome, Rebuild, RebuildError, Request as RebuildRequest};
 use super::whole_file::{FileError, WholeFile, absent};
@@ -101,7 +102,7 @@ pub fn plan<'a>(
     settings: &Settings<'_>,
 ) -> Result<Plan<'a>, RepackError> {
     let db = Db::open(source.bytes())?;
-    let report = verify::check_patched(source, &db, &db, settings, &request.verify);
+    let report = verify::check_patched(source, &db, &db, settings, &request.verify, Content::IfStored);
     source.finish()?;
     if is_damaged(&report) {
         return Err(RepackError::Damaged(Box::new(report)));
@@ -186,7 +187,7 @@ impl Plan<'_> {
     ) -> Result<(), RepackError> {
         let source = Source::open(file.staged())?;
         let db = Db::open(source.bytes())?;
-        let report = verify::check_patched(&source, &db, &db, settings, options);
+        let report = verify::check_patched(&source, &db, &db, settings, options, Content::IfStored);
         source.finish()?;
         let (revision, compact_revision, live_keys) = match (self.outcome(), &self.report.facts) {
             (Some(outcome), _) => (outcome.revision.1, outcome.compact_revision.1, outcome.live_keys.1),

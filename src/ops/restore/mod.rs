@@ -3,7 +3,7 @@
 //!
 //! Done in the order that nothing can be lost by:
 //!
-//! 1. [`plan`](Plan): what will be written, as a value. The database is the
+//! 1. [`plan`](Plan): what will be written, as a value. [`preview`] ends here. The database is the
 //!    snapshot's own pages plus a handful behind them.
 //! 2. stage: written to a place of its own on the target's file system,
 //!    while the digest is computed and all that will be written is verified.
@@ -12,30 +12,41 @@
 //!
 //! Source: etcd `etcdutl/snapshot/v3_snapshot.go` @ v3.5.33, v3.6.14, v3.7.1.
 
+mod edits;
+mod fingerprint;
+mod lines;
 mod mark;
 mod place;
 mod plan;
 mod publish;
 mod request;
 mod stage;
+mod survey;
 mod target;
 mod warning;
 
 use std::path::PathBuf;
 
 use crate::bolt::{Db, OpenError, PatchError};
+use crate::etcd::hash_kv::HashKv;
+use crate::etcd::line::EtcdLine;
 use crate::etcd::membership::{MemberId, NewMembersError};
 use crate::etcd::peer_url::BootstrapError;
 use crate::etcd::snapshot::DigestVerdict;
 use crate::source::{Source, SourceError};
 
-pub use plan::{Plan, StartsOn, Summary};
-pub use request::{Membership, Placement, Request};
+pub use edits::Correction;
+pub use fingerprint::{Fingerprint, NoFingerprint};
+pub use lines::StartsOn;
+pub use plan::{Plan, Summary};
+pub use request::{Bump, Corrections, Membership, Placement, Request};
+pub use survey::{Room, Survey};
 pub use target::{Owner, TargetError};
 pub use warning::Warning;
 
+use super::digest::Content;
 use super::finding::{Check, Grade};
-use super::{Settings, verify};
+use super::{OpError, Settings, hashkv, verify};
 
 /// Why there is no restored directory. Nothing stands at the target then, and
 /// nothing is in the way of another try; only [`NotDurable`](Self::NotDurable)
@@ -50,12 +61,44 @@ pub enum RestoreError {
     #[error(transparent)]
     Members(#[from] NewMembersError),
     /// The revision cannot be moved that far.
-    #[error("revision {revision} cannot be moved ahead by {by}: the largest revision is 9223372036854775807")]
+    #[error("revision {revision} cannot be moved ahead by {by}: {} is the last that is allowed", Bump::LIMIT)]
     BumpTooFar {
-        /// The revision of the snapshot.
+        /// The last revision in the snapshot.
         revision: i64,
         /// How far it was to go.
         by: u64,
+    },
+    /// The bump does not lead past what was there.
+    #[error("the bump leads to revision {bumped}, and the snapshot is at revision {revision}")]
+    BumpTooShort {
+        /// The revision of the snapshot.
+        revision: i64,
+        /// Where the bump leads.
+        bumped: i64,
+    },
+    /// The target is older than the file, and a downgrade was not asked for.
+    #[error("the snapshot was written by etcd {written_by}, which is newer than etcd {target}")]
+    NewerThanTarget {
+        /// The newest line that has left a mark in it.
+        written_by: EtcdLine,
+        /// The line to write for.
+        target: EtcdLine,
+    },
+    /// Upstream has no downgrade of that kind either.
+    #[error("a file of etcd {written_by} cannot be made one for etcd {target}")]
+    CannotDowngrade {
+        /// The line that wrote the snapshot.
+        written_by: EtcdLine,
+        /// The line to write for.
+        target: EtcdLine,
+    },
+    /// The result would not be what it was to be.
+    #[error("the restored state would be {found}, and {expected} is expected")]
+    OtherState {
+        /// What was asked for.
+        expected: Fingerprint,
+        /// What it would be.
+        found: Fingerprint,
     },
     /// Written by a line of etcd that this version does not know.
     #[error("the snapshot has storage version {0}, and etcd 3.7 is the newest that can be restored for")]
@@ -78,6 +121,9 @@ pub enum RestoreError {
     /// The snapshot is damaged.
     #[error("the snapshot is damaged")]
     Damaged(Box<verify::Report>),
+    /// HashKV of the result cannot be computed.
+    #[error(transparent)]
+    HashKv(#[from] OpError),
     /// The database cannot be given new members.
     #[error("the database cannot be patched: {0}")]
     Patch(#[from] PatchError),
@@ -95,11 +141,13 @@ pub enum RestoreError {
     },
 }
 
-/// A restored directory.
+/// A restored directory, or one that could be.
 #[derive(Debug)]
 pub struct Restored {
     /// What was done.
     pub summary: Summary,
+    /// What stands for the content of the database.
+    pub state: Fingerprint,
     /// Which of the members this is.
     pub node: MemberId,
     /// What was found in the snapshot.
@@ -110,6 +158,25 @@ pub struct Restored {
     pub wal_dir: PathBuf,
     /// What the operator should know before starting etcd.
     pub warnings: Vec<Warning>,
+}
+
+impl Restored {
+    /// Bytes of the database's pages that hold something, if that is known.
+    pub fn in_use(&self) -> Option<u64> {
+        let pages = self.report.facts?.pages.in_use;
+        Some(pages.saturating_mul(self.summary.page_size))
+    }
+}
+
+/// What a restore would do.
+#[derive(Debug)]
+pub struct Preview {
+    /// What it would come to.
+    pub restored: Restored,
+    /// The hash that every member will answer at the new revision.
+    pub hash_kv: HashKv,
+    /// What is at the target.
+    pub survey: Survey,
 }
 
 /// Restores `source` as one member.
@@ -123,50 +190,102 @@ pub fn restore(
     settings: &Settings<'_>,
 ) -> Result<Restored, RestoreError> {
     let db = Db::open(source.bytes())?;
-    request.membership.cluster.validate(&placement.name, &placement.advertised)?;
-    let node = MemberId::derive(&placement.advertised, &request.membership.token);
-    let plan = match Plan::new(&db, request) {
-        Ok(plan) => plan,
-        // Damage is told as damage, not as the first thing it got in the way of.
-        Err(RestoreError::Patch(error)) => {
-            let report = examine(source, &db, settings, request)?;
-            return Err(refusal(&report)
-                .map_or(RestoreError::Patch(error), |_| RestoreError::Damaged(Box::new(report))));
-        }
-        Err(error) => return Err(error),
-    };
+    let (plan, node) = prepare(source, &db, request, placement, settings)?;
+    if let Some(wal_dir) = &placement.wal_dir {
+        mark::forget_finished(wal_dir)?;
+    }
     let target = target::Target::examine(&placement.data_dir, placement.wal_dir.as_deref())?;
     let staging = stage::Staging::take(target, placement.owner, placement.mode)?;
-    let report = std::thread::scope(|scope| {
+    let (report, state) = std::thread::scope(|scope| {
         // Beside the checks: written, read again, and waited for until it is on
         // disk, most of which the kernel has done by then.
         let writing = scope.spawn(|| {
             staging.write(source, &plan, node, settings.progress)?;
             staging.sync(&plan).map_err(RestoreError::from)
         });
-        let report = verify::check_patched(source, &db, &plan.patched.db(), settings, &request.verify);
         // A full disk is the operator's first worry, but damage is the greater.
-        let verdict = source.finish().map_err(RestoreError::from);
-        let verdict = verdict.and_then(|()| judge(&report, request.skip_hash_check));
+        let verdict = verdict(source, &db, &plan, request, settings);
         if verdict.is_err() {
             staging.abandon();
         }
         let written = writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        verdict.and(written).map(|()| report)
+        verdict.and_then(|verdict| written.map(|()| verdict))
     })?;
     source.finish()?;
     let (data_dir, wal_dir) = staging.publish()?;
     let warnings = plan.warnings(&report, request);
-    Ok(Restored { summary: plan.summary(), node, report, data_dir, wal_dir, warnings })
+    Ok(Restored { summary: plan.summary(), state, node, report, data_dir, wal_dir, warnings })
+}
+
+/// Finds out all that [`restore`] would do and say, and writes nothing.
+///
+/// # Errors
+/// As [`restore`], but that a target which cannot be used is part of the answer.
+pub fn preview(
+    source: &Source,
+    request: &Request,
+    placement: &Placement,
+    settings: &Settings<'_>,
+) -> Result<Preview, RestoreError> {
+    let db = Db::open(source.bytes())?;
+    let (plan, node) = prepare(source, &db, request, placement, settings)?;
+    let survey = Survey::take(placement, &plan);
+    let (report, state) = verdict(source, &db, &plan, request, settings)?;
+    let hash_kv = hashkv::of_db(&plan.patched.db(), settings)?.hash;
+    source.finish()?;
+    let warnings = plan.warnings(&report, request);
+    let (data_dir, wal_dir) = (placement.data_dir.clone(), placement.wal_path());
+    let restored = Restored { summary: plan.summary(), state, node, report, data_dir, wal_dir, warnings };
+    Ok(Preview { restored, hash_kv, survey })
+}
+
+fn prepare<'a>(
+    source: &Source,
+    db: &Db<'a>,
+    request: &Request,
+    placement: &Placement,
+    settings: &Settings<'_>,
+) -> Result<(Plan<'a>, MemberId), RestoreError> {
+    request.membership.cluster.validate(&placement.name, &placement.advertised)?;
+    let node = MemberId::derive(&placement.advertised, &request.membership.token);
+    match Plan::new(db, request) {
+        Ok(plan) => Ok((plan, node)),
+        // Damage is told as damage, not as the first thing it got in the way of.
+        Err(RestoreError::Patch(error)) => {
+            let report = examine(source, db, db, settings, request)?;
+            Err(refusal(&report)
+                .map_or(RestoreError::Patch(error), |_| RestoreError::Damaged(Box::new(report))))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the plan may be carried out, and what its result will be.
+fn verdict(
+    source: &Source,
+    db: &Db<'_>,
+    plan: &Plan<'_>,
+    request: &Request,
+    settings: &Settings<'_>,
+) -> Result<(verify::Report, Fingerprint), RestoreError> {
+    let report = examine(source, db, &plan.patched.db(), settings, request)?;
+    judge(&report, request.skip_hash_check)?;
+    // Computed for every restore; absent only from reports of other checks.
+    let state = plan.fingerprint(&report.content.unwrap_or_default());
+    match request.expected_state {
+        Some(expected) if expected != state => Err(RestoreError::OtherState { expected, found: state }),
+        _ => Ok((report, state)),
+    }
 }
 
 fn examine(
     source: &Source,
     db: &Db<'_>,
+    patched: &Db<'_>,
     settings: &Settings<'_>,
     request: &Request,
 ) -> Result<verify::Report, SourceError> {
-    let report = verify::check_patched(source, db, db, settings, &request.verify);
+    let report = verify::check_patched(source, db, patched, settings, &request.verify, Content::Always);
     source.finish()?;
     Ok(report)
 }

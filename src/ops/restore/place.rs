@@ -19,7 +19,7 @@ use super::target::{TargetError, failed};
 /// Name of the place inside an existing target.
 pub(super) const INSIDE: &str = ".etcdsnap-restore";
 /// Held exclusively while the place is in use.
-const LOCK: &str = "lock";
+pub(super) const LOCK: &str = "lock";
 /// What will be published, or holds what will be.
 const TREE: &str = "tree";
 
@@ -125,7 +125,7 @@ impl Drop for Place {
 
 /// Makes sure that a directory that was there is one that a run left: its owner's
 /// alone, and with nothing in it that no run makes. Anything else is somebody's.
-fn own(path: &Path) -> Result<(), TargetError> {
+pub(super) fn own(path: &Path) -> Result<(), TargetError> {
     let foreign = || TargetError::Foreign { path: path.to_owned() };
     let metadata = fs::symlink_metadata(path).map_err(failed("examine", path))?;
     if !metadata.is_dir() || metadata.uid() != rustix::process::geteuid().as_raw() {

@@ -137,7 +137,7 @@ impl Staging {
         if cloned {
             file.set_len(plan.patched.base_size()).map_err(failed("cut", &path))?;
         } else {
-            self.check_space(plan.patched.size())?;
+            self.check_space(plan.space_needed(self.wal.is_none()))?;
         }
         let mut target = Checked { file: &file, path: &path, buffer: Vec::new(), written_out: 0 };
         let mut offset = 0u64;
@@ -160,9 +160,7 @@ impl Staging {
     }
 
     /// Before the first byte, rather than after the last that fits.
-    fn check_space(&self, db_size: u64) -> Result<(), TargetError> {
-        let wal = if self.wal.is_some() { 0 } else { wal::PREALLOCATED };
-        let needed = db_size.saturating_add(wal).saturating_add(1 << 20);
+    fn check_space(&self, needed: u64) -> Result<(), TargetError> {
         let Ok(room) = rustix::fs::statvfs(self.main.tree()) else { return Ok(()) };
         let available = room.f_bavail.saturating_mul(room.f_frsize);
         if available < needed {

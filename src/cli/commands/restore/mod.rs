@@ -1,4 +1,6 @@
+mod commands;
 mod document;
+mod flags;
 mod page;
 mod words;
 
@@ -7,8 +9,14 @@ use std::sync::atomic::Ordering;
 
 use etcdsnap::etcd::line::EtcdLine;
 use etcdsnap::etcd::peer_url::{InitialCluster, PeerUrl};
-use etcdsnap::ops::restore::{Membership, Owner, Placement, Request, StartsOn, restore};
+use etcdsnap::ops::restore::{
+    Corrections, Fingerprint, Membership, Placement, Preview, Request, RestoreError, Restored, StartsOn,
+    preview, restore,
+};
 use etcdsnap::ops::verify::{Options, Values};
+use etcdsnap::source::Source;
+
+use flags::{BumpArgument, OwnerArgument, parse_bump, parse_mode, parse_owner};
 
 use super::{PageFormat, write_json};
 use crate::cli::failure::Failure;
@@ -28,9 +36,10 @@ use crate::cli::{Context, Outcome, progress, tell};
 ///     --initial-cluster node1=https://10.20.30.101:2380
 ///
 /// Or the same snapshot on every node, each with its own --name and peer URL and
-/// the same --initial-cluster; start etcd only when all of them are restored.
+/// the same --initial-cluster; start etcd only when all of them are restored. The
+/// state that is printed must be the same on all of them.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(verbatim_doc_comment, after_long_help = flags::lines_help())]
 pub(crate) struct Restore {
     /// The snapshot
     #[arg(value_name = "FILE")]
@@ -53,17 +62,44 @@ pub(crate) struct Restore {
     /// Peer URLs of this member, as in --initial-cluster
     #[arg(long, value_name = "URLS", default_value = "http://localhost:2380")]
     initial_advertise_peer_urls: String,
+    /// Members that start without a vote, by name: NAME,NAME...
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    learners: Vec<String>,
+    /// Write for this line of etcd: 3.4, 3.5, 3.6 or 3.7, or a version of it [default:
+    /// as the snapshot, at least 3.5]
+    #[arg(long, value_name = "VERSION")]
+    target_version: Option<EtcdLine>,
+    /// Allow a --target-version older than the snapshot: take the marks of newer lines
+    /// out of it
+    #[arg(long, requires = "target_version")]
+    downgrade: bool,
     /// Restore without a digest, or in spite of one that does not match; all other
     /// checks hold
     #[arg(long)]
     skip_hash_check: bool,
-    /// Move the revision ahead by N, so that no client sees it go back
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    bump_revision: u64,
+    /// Move the revision ahead by N, so that no client sees it go back; auto: as far
+    /// as is safe
+    #[arg(long, value_name = "N|auto", value_parser = parse_bump, allow_hyphen_values = true)]
+    bump_revision: Option<BumpArgument>,
     /// Mark everything before as compacted, so that watches start anew (goes with
-    /// --bump-revision)
+    /// --bump-revision N, implied by auto)
     #[arg(long)]
     mark_compacted: bool,
+    /// Leave out alarms that are on in the snapshot
+    #[arg(long)]
+    clear_alarms: bool,
+    /// Leave out a downgrade of the old cluster that was under way
+    #[arg(long)]
+    clear_downgrade: bool,
+    /// Name the new members in meta/confState, where a restore by etcd leaves the old
+    #[arg(long)]
+    rewrite_conf_state: bool,
+    /// Only find out what would be done; nothing is written
+    #[arg(long)]
+    dry_run: bool,
+    /// Refuse unless the restored state is this one, as another node has printed it
+    #[arg(long, value_name = "STATE")]
+    expect_state: Option<Fingerprint>,
     /// Who owns what is written: USER:GROUP or UID:GID [default: as the target, if
     /// it exists]
     #[arg(long, value_name = "USER:GROUP", value_parser = parse_owner)]
@@ -85,33 +121,6 @@ pub(crate) struct Restore {
     kubernetes: KubernetesKeys,
 }
 
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct OwnerArgument(Owner);
-
-fn parse_owner(text: &str) -> Result<OwnerArgument, String> {
-    let (user, group) = text.split_once(':').ok_or("USER:GROUP or UID:GID is wanted")?;
-    let uid = match user.parse() {
-        Ok(uid) => uid,
-        Err(_) => {
-            uzers::get_user_by_name(user).ok_or_else(|| format!("there is no user {user:?} here"))?.uid()
-        }
-    };
-    let gid = match group.parse() {
-        Ok(gid) => gid,
-        Err(_) => {
-            uzers::get_group_by_name(group).ok_or_else(|| format!("there is no group {group:?} here"))?.gid()
-        }
-    };
-    Ok(OwnerArgument(Owner { uid, gid }))
-}
-
-fn parse_mode(text: &str) -> Result<u32, String> {
-    match u32::from_str_radix(text, 8) {
-        Ok(mode) if mode <= 0o777 => Ok(mode),
-        _ => Err("an octal mode is wanted, as 700".to_owned()),
-    }
-}
-
 impl Restore {
     /// The file that it reads.
     pub(crate) fn inputs(&self) -> Vec<PathBuf> {
@@ -131,19 +140,18 @@ impl Restore {
                 hashed => written.min(hashed),
             }
         };
+        if self.dry_run {
+            let answer = progress::watch(context, "checking", total, done, || {
+                preview(&source, &request, &placement, &settings)
+            });
+            let answer = answer.map_err(|error| self.failure(error, &source))?;
+            return self.tell_preview(context, answer);
+        }
         let restored = progress::watch(context, "restoring", total, done, || {
             restore(&source, &request, &placement, &settings)
         })
         .map_err(|error| self.failure(error, &source))?;
-        let warnings: Vec<_> = restored.warnings.iter().map(|warning| words::words(warning, self)).collect();
-        for (_, text) in &warnings {
-            // Not even --quiet hides a trap.
-            tell(format_args!("warning: {text}"));
-        }
-        let told = match self.output {
-            PageFormat::Json => write_json(context.out, &self.document(&restored, warnings)),
-            PageFormat::Text => self.text(context, &restored),
-        };
+        let told = self.tell(context, &restored, None);
         let told = told.and_then(|()| context.out.flush().map_err(Failure::from));
         told.map_err(|failure| {
             failure.hint(format!("{} was restored all the same", shown(&restored.data_dir)))
@@ -151,12 +159,35 @@ impl Restore {
         Ok(Outcome::Yes)
     }
 
-    fn failure(
+    /// The plan, and then what a restore would have come to.
+    fn tell_preview(&self, context: &mut Context<'_>, mut preview: Preview) -> Result<Outcome, Failure> {
+        let problem = preview.survey.problem.take();
+        let words = problem.as_ref().map(ToString::to_string);
+        self.tell(context, &preview.restored, Some((&preview, words)))?;
+        match problem {
+            None => Ok(Outcome::Yes),
+            Some(problem) => Err(problem.into()),
+        }
+    }
+
+    fn tell(
         &self,
-        error: etcdsnap::ops::restore::RestoreError,
-        source: &etcdsnap::source::Source,
-    ) -> Failure {
-        use etcdsnap::ops::restore::RestoreError;
+        context: &mut Context<'_>,
+        restored: &Restored,
+        plan: Option<(&Preview, Option<String>)>,
+    ) -> Result<(), Failure> {
+        let warnings: Vec<_> = restored.warnings.iter().map(|warning| words::words(warning, self)).collect();
+        for (_, text) in &warnings {
+            // Not even --quiet hides a trap.
+            tell(format_args!("warning: {text}"));
+        }
+        match self.output {
+            PageFormat::Json => write_json(context.out, &self.document(restored, plan, warnings)),
+            PageFormat::Text => self.text(context, restored, plan),
+        }
+    }
+
+    fn failure(&self, error: RestoreError, source: &Source) -> Failure {
         if let RestoreError::NotADatabase(error) = error {
             let error = etcdsnap::etcd::snapshot::SnapshotError::NotADatabase {
                 path: self.file.clone(),
@@ -169,7 +200,9 @@ impl Restore {
     }
 
     fn request(&self) -> Result<(Request, Placement), Failure> {
-        if (self.bump_revision > 0) != self.mark_compacted {
+        let bump = self.bump_revision.and_then(BumpArgument::bump);
+        let automatic = self.bump_revision == Some(BumpArgument::Auto);
+        if !automatic && bump.is_some() != self.mark_compacted {
             return Err(Failure::usage("--bump-revision and --mark-compacted go together").hint(
                 "with a higher revision, clients that watch from an old one must be told to start anew",
             ));
@@ -182,9 +215,21 @@ impl Restore {
         })?;
         let data_dir = self.data_dir.clone().unwrap_or_else(|| PathBuf::from(format!("{}.etcd", self.name)));
         let request = Request {
-            membership: Membership { cluster, token: self.initial_cluster_token.clone() },
+            membership: Membership {
+                cluster,
+                token: self.initial_cluster_token.clone(),
+                learners: self.learners.iter().cloned().collect(),
+            },
+            target_line: self.target_version,
+            corrections: Corrections {
+                downgrade: self.downgrade,
+                clear_downgrade: self.clear_downgrade,
+                clear_alarms: self.clear_alarms,
+                rewrite_conf_state: self.rewrite_conf_state,
+            },
+            bump,
             skip_hash_check: self.skip_hash_check,
-            bump_revision: self.mark_compacted.then_some(self.bump_revision),
+            expected_state: self.expect_state,
             verify: Options { prefixes: self.kubernetes.prefixes(), values: Values::First, keyring: None },
         };
         let placement = Placement {
@@ -199,20 +244,10 @@ impl Restore {
     }
 }
 
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=+:,./@%[]".contains(&byte);
-    if !word.is_empty() && word.bytes().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", safe(word.as_bytes()).replace('\'', "'\\''"))
-    }
-}
-
 fn shown(path: &Path) -> String {
     safe(path.as_os_str().as_encoded_bytes())
 }
 
 fn lines(starts_on: StartsOn) -> Vec<String> {
-    EtcdLine::ALL.into_iter().filter(|line| *line >= starts_on.oldest).map(|line| line.to_string()).collect()
+    starts_on.lines().map(|line| line.to_string()).collect()
 }

@@ -1,78 +1,102 @@
-//! A restore as a page to read, and what to do next.
+//! A restore, or the plan of one, as a page to read, and what to do next.
 
 use std::io::Write;
 
-use etcdsnap::etcd::line::EtcdLine;
-use etcdsnap::ops::member_list::DEFAULT_TOKEN;
-use etcdsnap::ops::restore::Restored;
+use etcdsnap::etcd::wal::PREALLOCATED;
+use etcdsnap::ops::restore::{Preview, Restored};
 
-use super::{Restore, lines, quoted, shown};
+use super::{Restore, lines, shown, words};
 use crate::cli::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output::size::{grouped, humanized};
 use crate::cli::output::text::{count, safe};
 
 impl Restore {
-    pub(super) fn text(&self, context: &mut Context<'_>, restored: &Restored) -> Result<(), Failure> {
+    pub(super) fn text(
+        &self,
+        context: &mut Context<'_>,
+        restored: &Restored,
+        plan: Option<(&Preview, Option<String>)>,
+    ) -> Result<(), Failure> {
         let summary = &restored.summary;
         let out = &mut *context.out;
-        writeln!(out, "restored {} to {}\n", shown(&self.file), shown(&restored.data_dir))?;
-        writeln!(out, "  this member   {} {}", restored.node, safe(self.name.as_bytes()))?;
-        writeln!(
+        let (file, data_dir) = (shown(&self.file), shown(&restored.data_dir));
+        match &plan {
+            Some(_) => writeln!(out, "would restore {file} to {data_dir}; nothing was written\n")?,
+            None => writeln!(out, "restored {file} to {data_dir}\n")?,
+        }
+        row(out, "state", &format!("{}, the same on every node", restored.state))?;
+        row(
             out,
-            "  cluster       {}, {}",
-            summary.cluster,
-            count(summary.members.len() as u64, "member", "members")
+            "cluster",
+            &format!("{}, {}", summary.cluster, count(summary.members.len() as u64, "member", "members")),
         )?;
+        let name_width = summary.members.iter().map(|member| member.name.chars().count()).max().unwrap_or(0);
         for member in &summary.members {
             let (name, urls) = (safe(member.name.as_bytes()), safe(member.peer_urls.join(",").as_bytes()));
-            writeln!(out, "                {} {name} {urls}", member.id)?;
+            let marks = [(member.is_learner, " learner"), (member.id == restored.node, " (this node)")];
+            let marks: String = marks.into_iter().filter(|(is, _)| *is).map(|(_, mark)| mark).collect();
+            row(out, "", &format!("{:>16}  {name:name_width$}  {urls}{marks}", member.id.to_string()))?;
         }
         let (before, after) = (summary.revision_before, summary.revision_after);
         let revision = |revision: i64| grouped(revision.unsigned_abs());
-        if before == after {
-            writeln!(out, "  revision      {}, as in the snapshot", revision(after))?;
-        } else {
-            writeln!(
-                out,
-                "  revision      {} (in the snapshot {}), all before marked compacted",
-                revision(after),
-                revision(before)
-            )?;
+        let history = match summary.compact_revision {
+            _ if before != after => {
+                format!("{}, {} in the snapshot; all before is compacted", revision(after), revision(before))
+            }
+            Some(compact) => {
+                format!("{}, as in the snapshot; compacted at {}", revision(after), revision(compact))
+            }
+            None => format!("{}, as in the snapshot; never compacted", revision(after)),
+        };
+        row(out, "revision", &history)?;
+        if let Some((preview, _)) = &plan {
+            let hash = &preview.hash_kv;
+            row(out, "HashKV", &format!("{:08x} at revision {}", hash.hash, revision(hash.revision)))?;
+            if let Some(facts) = restored.report.facts {
+                row(out, "leases", &grouped(facts.leases))?;
+            }
+            let alarms: Vec<_> = summary.alarms.iter().map(|alarm| alarm.kind.to_string()).collect();
+            let alarms = if alarms.is_empty() { "none".to_owned() } else { alarms.join(", ") };
+            row(out, "alarms", &alarms)?;
+            let users = count(summary.users as u64, "user", "users");
+            row(out, "auth", &format!("{}; {users}", if summary.auth_enabled { "ON" } else { "off" }))?;
         }
-        writeln!(out, "  database      {}", humanized(summary.db_size))?;
-        writeln!(out, "  WAL           {}", shown(&restored.wal_dir))?;
-        writeln!(
+        let in_use = restored.in_use().map(|bytes| format!(", {} in use", humanized(bytes)));
+        row(out, "database", &(humanized(summary.db_size) + &in_use.unwrap_or_default()))?;
+        row(out, "WAL", &format!("{} in {}", humanized(PREALLOCATED), shown(&restored.wal_dir)))?;
+        row(
             out,
-            "  etcd          written for {}, starts on {}{}",
-            summary.written_for,
-            lines(summary.starts_on).join(", "),
-            // Later ones take the term that is written for a mark of 3.5's schema.
-            if summary.starts_on.oldest == EtcdLine::V3_4 { " (of 3.4: releases before 3.4.31)" } else { "" }
+            "etcd",
+            &format!(
+                "written by {}, for {}; starts on {}",
+                summary.written_by,
+                summary.written_for,
+                lines(summary.starts_on).join(", ")
+            ),
         )?;
+        for (index, (_, text)) in summary.corrections.iter().map(words::correction).enumerate() {
+            row(out, if index == 0 { "changed" } else { "" }, &text)?;
+        }
+        if let Some((preview, problem)) = plan {
+            for room in &preview.survey.rooms {
+                let (needed, free) = (humanized(room.needed), humanized(room.free));
+                row(out, "space", &format!("{needed} needed, {free} free in {}", shown(&room.path)))?;
+            }
+            match summary.quota {
+                None => row(out, "quota", "2 GiB, etcd's default, is enough")?,
+                Some(quota) => row(out, "quota", &format!("start etcd with --quota-backend-bytes={quota}"))?,
+            }
+            let usable = problem.is_none();
+            let target = problem.map(|problem| format!("CANNOT BE USED: {}", safe(problem.as_bytes())));
+            row(out, "target", &target.unwrap_or_else(|| "can be used".to_owned()))?;
+            let first = if usable { "" } else { "make the target one that can be used; then " };
+            writeln!(out, "\nNext: {first}the same command without --dry-run, and with")?;
+            writeln!(out, "  --expect-state {}", restored.state)?;
+            writeln!(out, "It does what is written here, or refuses before anything appears.")?;
+            return Ok(());
+        }
         self.next_steps(out, restored)
-    }
-
-    /// The command that restores another member of the same cluster. Whatever
-    /// goes into the database or the ids must be the same for all.
-    fn command_for(&self, name: &str, urls: &str) -> String {
-        let mut words = vec!["etcdsnap".to_owned(), "restore".to_owned(), shown(&self.file)];
-        let mut flag = |flag: &str, value: &str| words.extend([flag.to_owned(), quoted(value)]);
-        flag("--name", name);
-        flag("--initial-advertise-peer-urls", urls);
-        flag("--initial-cluster", &self.initial_cluster);
-        if self.initial_cluster_token != DEFAULT_TOKEN {
-            flag("--initial-cluster-token", &self.initial_cluster_token);
-        }
-        if self.mark_compacted {
-            flag("--bump-revision", &self.bump_revision.to_string());
-            words.push("--mark-compacted".to_owned());
-        }
-        if self.skip_hash_check {
-            words.push("--skip-hash-check".to_owned());
-        }
-        words.extend(["--data-dir".to_owned(), "DIR".to_owned()]);
-        words.join(" ")
     }
 
     fn next_steps(&self, out: &mut dyn Write, restored: &Restored) -> Result<(), Failure> {
@@ -87,7 +111,8 @@ impl Restore {
             )?;
         }
         for member in &others {
-            writeln!(out, "    {}", self.command_for(&member.name, &member.peer_urls.join(",")))?;
+            let command = self.command_for(restored, &member.name, &member.peer_urls.join(","));
+            writeln!(out, "    {command}")?;
         }
         let when = if others.is_empty() { "" } else { " on all of them, once all are restored" };
         writeln!(
@@ -109,10 +134,20 @@ impl Restore {
                 "  empty data dir and --initial-cluster-state=existing, and wait for each before the next"
             )?;
         }
+        if summary.members.iter().any(|member| member.is_learner) {
+            writeln!(
+                out,
+                "  give learners a vote once they have caught up, one at a time: `etcdctl member promote ID`"
+            )?;
+        }
         writeln!(
             out,
             "  check: `etcdctl endpoint status --cluster -w table`, `etcdctl member list -w table`"
         )?;
         Ok(())
     }
+}
+
+fn row(out: &mut dyn Write, title: &str, text: &str) -> std::io::Result<()> {
+    writeln!(out, "  {title:<10}{text}")
 }
