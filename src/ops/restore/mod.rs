@@ -12,27 +12,38 @@
 //!
 //! Source: etcd `etcdutl/snapshot/v3_snapshot.go` @ v3.5.33, v3.6.14, v3.7.1.
 
+mod aside;
+mod attributes;
+mod copy;
 mod mark;
 mod place;
 mod plan;
 mod publish;
 mod request;
+mod space;
 mod stage;
 mod target;
+mod tree;
 mod warning;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::bolt::{Db, OpenError, PatchError};
 use crate::etcd::membership::{MemberId, NewMembersError};
 use crate::etcd::peer_url::BootstrapError;
+use crate::etcd::snap_file::SnapFault;
 use crate::etcd::snapshot::DigestVerdict;
+use crate::etcd::wal::WalFault;
 use crate::source::{Source, SourceError};
 
+pub use aside::{Existing, Moved};
 pub use plan::{Plan, StartsOn, Summary};
 pub use request::{Membership, Placement, Request};
 pub use target::{Owner, TargetError};
 pub use warning::Warning;
+
+use stage::Published;
 
 use super::finding::{Check, Grade};
 use super::{Settings, verify};
@@ -93,6 +104,22 @@ pub enum RestoreError {
         /// The first byte that differs.
         offset: u64,
     },
+    /// What was staged is as planned, and etcd could not read its WAL.
+    #[error("{}: {fault}", path.display())]
+    StagedWal {
+        /// The staged file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: WalFault,
+    },
+    /// What was staged is as planned, and etcd could not read its raft snapshot.
+    #[error("{}: {fault}", path.display())]
+    StagedSnap {
+        /// The staged file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: SnapFault,
+    },
 }
 
 /// A restored directory.
@@ -108,6 +135,10 @@ pub struct Restored {
     pub data_dir: PathBuf,
     /// Where the WAL stands.
     pub wal_dir: PathBuf,
+    /// What stood there before, and where it is now.
+    pub moved_aside: Vec<Moved>,
+    /// What else is in these directories and was not touched.
+    pub left_alone: Vec<PathBuf>,
     /// What the operator should know before starting etcd.
     pub warnings: Vec<Warning>,
 }
@@ -125,50 +156,62 @@ pub fn restore(
     let db = Db::open(source.bytes())?;
     request.membership.cluster.validate(&placement.name, &placement.advertised)?;
     let node = MemberId::derive(&placement.advertised, &request.membership.token);
-    let plan = match Plan::new(&db, request) {
-        Ok(plan) => plan,
-        // Damage is told as damage, not as the first thing it got in the way of.
-        Err(RestoreError::Patch(error)) => {
-            let report = examine(source, &db, settings, request)?;
-            return Err(refusal(&report)
-                .map_or(RestoreError::Patch(error), |_| RestoreError::Damaged(Box::new(report))));
-        }
-        Err(error) => return Err(error),
+    let plan = plan(source, &db, request, settings)?;
+    let staging = stage::Staging::take(placement)?;
+    let (report, labels) = verified(source, &db, &plan, request, settings, staging.abandoned(), || {
+        staging.write(source, &plan, node, settings.progress)
+    })?;
+    let Published { data_dir, wal_dir, moved_aside, left_alone } = staging.publish()?;
+    let mut warnings = plan.warnings(&report, request);
+    warnings.extend(labels);
+    let summary = plan.summary();
+    Ok(Restored { summary, node, report, data_dir, wal_dir, moved_aside, left_alone, warnings })
+}
+
+/// What to write. Damage is told as damage, not as the first thing that it got in
+/// the way of.
+fn plan<'a>(
+    source: &Source,
+    db: &Db<'a>,
+    request: &Request,
+    settings: &Settings<'_>,
+) -> Result<Plan<'a>, RestoreError> {
+    let error = match Plan::new(db, request) {
+        Err(RestoreError::Patch(error)) => error,
+        planned => return planned,
     };
-    let target = target::Target::examine(&placement.data_dir, placement.wal_dir.as_deref())?;
-    let staging = stage::Staging::take(target, placement.owner, placement.mode)?;
-    let report = std::thread::scope(|scope| {
+    let report = verify::check_patched(source, db, db, settings, &request.verify);
+    source.finish()?;
+    Err(refusal(&report).map_or(RestoreError::Patch(error), |_| RestoreError::Damaged(Box::new(report))))
+}
+
+/// Writes while all that is written is verified, and returns both answers if the
+/// verdict allows it. `abandoned` is set as soon as it does not.
+fn verified<T: Send>(
+    source: &Source,
+    db: &Db<'_>,
+    plan: &Plan<'_>,
+    request: &Request,
+    settings: &Settings<'_>,
+    abandoned: &AtomicBool,
+    write: impl FnOnce() -> Result<T, RestoreError> + Send,
+) -> Result<(verify::Report, T), RestoreError> {
+    let answers = std::thread::scope(|scope| {
         // Beside the checks: written, read again, and waited for until it is on
         // disk, most of which the kernel has done by then.
-        let writing = scope.spawn(|| {
-            staging.write(source, &plan, node, settings.progress)?;
-            staging.sync(&plan).map_err(RestoreError::from)
-        });
-        let report = verify::check_patched(source, &db, &plan.patched.db(), settings, &request.verify);
+        let writing = scope.spawn(write);
+        let report = verify::check_patched(source, db, &plan.patched.db(), settings, &request.verify);
         // A full disk is the operator's first worry, but damage is the greater.
         let verdict = source.finish().map_err(RestoreError::from);
         let verdict = verdict.and_then(|()| judge(&report, request.skip_hash_check));
         if verdict.is_err() {
-            staging.abandon();
+            abandoned.store(true, Ordering::Relaxed);
         }
         let written = writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        verdict.and(written).map(|()| report)
+        verdict.and(written).map(|written| (report, written))
     })?;
     source.finish()?;
-    let (data_dir, wal_dir) = staging.publish()?;
-    let warnings = plan.warnings(&report, request);
-    Ok(Restored { summary: plan.summary(), node, report, data_dir, wal_dir, warnings })
-}
-
-fn examine(
-    source: &Source,
-    db: &Db<'_>,
-    settings: &Settings<'_>,
-    request: &Request,
-) -> Result<verify::Report, SourceError> {
-    let report = verify::check_patched(source, db, db, settings, &request.verify);
-    source.finish()?;
-    Ok(report)
+    Ok(answers)
 }
 
 /// The check that forbids a restore, digest aside.

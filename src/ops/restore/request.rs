@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::etcd::peer_url::{InitialCluster, PeerUrl};
 use crate::ops::verify;
 
-use super::Owner;
+use super::{Existing, Owner};
 
 /// What to make of the snapshot. Everything here goes into the database or into
 /// the ids, so it must be the same on every node of the new cluster.
@@ -46,4 +46,6 @@ pub struct Placement {
     pub owner: Option<Owner>,
     /// Mode of the data directory.
     pub mode: Option<u32>,
+    /// What to do about what is there already.
+    pub existing: Existing,
 }

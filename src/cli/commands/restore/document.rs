@@ -14,6 +14,8 @@ pub(super) struct Document {
     file: String,
     data_dir: String,
     wal_dir: String,
+    moved_aside: Vec<MovedDocument>,
+    left_alone: Vec<String>,
     name: String,
     member_id: String,
     cluster_id: String,
@@ -38,6 +40,12 @@ struct MemberDocument {
 }
 
 #[derive(Serialize)]
+struct MovedDocument {
+    from: String,
+    to: String,
+}
+
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct WarningDocument {
     code: &'static str,
@@ -52,6 +60,12 @@ impl Restore {
             file: shown(&self.file),
             data_dir: shown(&restored.data_dir),
             wal_dir: shown(&restored.wal_dir),
+            moved_aside: restored
+                .moved_aside
+                .iter()
+                .map(|moved| MovedDocument { from: shown(&moved.from), to: shown(&moved.to) })
+                .collect(),
+            left_alone: restored.left_alone.iter().map(|path| shown(path)).collect(),
             name: self.name.clone(),
             member_id: restored.node.to_string(),
             cluster_id: summary.cluster.to_string(),

@@ -4,10 +4,12 @@ mod words;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use etcdsnap::etcd::line::EtcdLine;
 use etcdsnap::etcd::peer_url::{InitialCluster, PeerUrl};
-use etcdsnap::ops::restore::{Membership, Owner, Placement, Request, StartsOn, restore};
+use etcdsnap::kube::unix_time::UnixTime;
+use etcdsnap::ops::restore::{Existing, Membership, Owner, Placement, Request, StartsOn, restore};
 use etcdsnap::ops::verify::{Options, Values};
 
 use super::{PageFormat, write_json};
@@ -71,6 +73,10 @@ pub(crate) struct Restore {
     /// Mode of the data directory [default: 700, or as it is]
     #[arg(long, value_name = "MODE", value_parser = parse_mode)]
     mode: Option<u32>,
+    /// Move a member that is there aside, to DIR/member.bak-TIME, and its WAL with it;
+    /// nothing is ever deleted
+    #[arg(long)]
+    force: bool,
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t = PageFormat::Text)]
     output: PageFormat,
@@ -189,9 +195,18 @@ impl Restore {
             wal_dir: self.wal_dir.clone(),
             owner: self.owner.map(|OwnerArgument(owner)| owner),
             mode: self.mode,
+            existing: match self.force {
+                true => Existing::MoveAside { at: now() },
+                false => Existing::Refuse,
+            },
         };
         Ok((request, placement))
     }
+}
+
+fn now() -> UnixTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    i64::try_from(since).ok().and_then(UnixTime::from_seconds).unwrap_or(UnixTime::MAX)
 }
 
 /// A word as a shell takes it.

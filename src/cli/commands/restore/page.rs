@@ -1,10 +1,11 @@
 //! A restore as a page to read, and what to do next.
 
 use std::io::Write;
+use std::path::Path;
 
 use etcdsnap::etcd::line::EtcdLine;
 use etcdsnap::ops::member_list::DEFAULT_TOKEN;
-use etcdsnap::ops::restore::Restored;
+use etcdsnap::ops::restore::{Moved, Restored};
 
 use super::{Restore, lines, quoted, shown};
 use crate::cli::Context;
@@ -42,6 +43,14 @@ impl Restore {
         }
         writeln!(out, "  database      {}", humanized(summary.db_size))?;
         writeln!(out, "  WAL           {}", shown(&restored.wal_dir))?;
+        for (line, moved) in restored.moved_aside.iter().enumerate() {
+            let title = if line == 0 { "moved aside" } else { "" };
+            writeln!(out, "  {title:<12}  {} to {}", shown(&moved.from), shown(&moved.to))?;
+        }
+        for (line, path) in restored.left_alone.iter().enumerate() {
+            let title = if line == 0 { "left alone" } else { "" };
+            writeln!(out, "  {title:<12}  {}", shown(path))?;
+        }
         writeln!(
             out,
             "  etcd          written for {}, starts on {}{}",
@@ -109,10 +118,26 @@ impl Restore {
                 "  empty data dir and --initial-cluster-state=existing, and wait for each before the next"
             )?;
         }
+        if !restored.moved_aside.is_empty() {
+            writeln!(out, "  to go back, stop etcd and put the old data in the place of the new:")?;
+        }
+        for moved in &restored.moved_aside {
+            writeln!(out, "    {}", way_back(moved))?;
+        }
         writeln!(
             out,
             "  check: `etcdctl endpoint status --cluster -w table`, `etcdctl member list -w table`"
         )?;
         Ok(())
     }
+}
+
+/// The commands that undo what was moved aside. The new data is kept, too.
+fn way_back(moved: &Moved) -> String {
+    let path = |path: &Path| quoted(&path.to_string_lossy());
+    let (from, to) = (path(&moved.from), path(&moved.to));
+    if moved.to.starts_with(&moved.from) {
+        return format!("mv {from}/*.wal /somewhere/else/ && mv {to}/* {from}/");
+    }
+    format!("mv {from} {from}.restored && mv {to} {from}")
 }
