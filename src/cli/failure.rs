@@ -265,6 +265,12 @@ impl From<RestoreError> for Failure {
                     failure.hint("make the directory that it leads to (is a disk not mounted?), or name another target")
                 }
                 TargetError::UpFromNowhere { .. } => failure.hint("write the path without `..`"),
+                TargetError::OutDir { .. } => {
+                    failure.hint("name a directory that is not there yet; on a disk of its own, one below its mount point")
+                }
+                TargetError::UnsafeName { .. } => {
+                    failure.hint("restore that member by itself, with --name and a --data-dir of your choice")
+                }
                 TargetError::NotMovable { .. } => {
                     failure.hint("move what is in it aside by hand, or restore to a new directory")
                 }

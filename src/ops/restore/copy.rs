@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{Advice, fadvise, ioctl_ficlone};
@@ -63,6 +63,12 @@ impl DbFile {
         Ok(self.cloned)
     }
 
+    /// Makes one more file with the same bytes.
+    pub(super) fn clone_to(&self, path: PathBuf) -> Result<(), TargetError> {
+        let other = Self::create(path)?;
+        ioctl_ficlone(&other.file, &self.file).map_err(|error| failed("clone", &other.path)(error.into()))
+    }
+
     /// Writes bytes of the file and reads them again.
     pub(super) fn write(&mut self, bytes: &[u8], offset: u64) -> Result<(), RestoreError> {
         const WRITE_OUT: u64 = 8 << 20;
@@ -90,6 +96,11 @@ impl DbFile {
                 Err(RestoreError::ReadBack { path: self.path.clone(), offset: offset.saturating_add(at) })
             }
         }
+    }
+
+    /// Sets the length of the file, zeros where nothing is written.
+    pub(super) fn set_len(&self, length: u64) -> Result<(), TargetError> {
+        self.file.set_len(length).map_err(failed("write", &self.path))
     }
 }
 
@@ -131,4 +142,20 @@ pub(super) fn first_difference(read: &[u8], wanted: &[u8]) -> Option<u64> {
         return None;
     }
     Some(read.iter().zip(wanted).take_while(|(a, b)| a == b).count() as u64)
+}
+
+/// Whether files in `directory` can share their bytes: tried with a small one.
+pub(super) fn can_clone(directory: &Path) -> bool {
+    let paths = ["clone-from", "clone-to"].map(|name| directory.join(name));
+    let [from, to] = &paths;
+    let tried = || -> Option<()> {
+        fs::write(from, [1; 4096]).ok()?;
+        let (from, to) = (File::open(from).ok()?, File::create_new(to).ok()?);
+        ioctl_ficlone(&to, &from).ok()
+    };
+    let can = tried().is_some();
+    for path in &paths {
+        let _ = fs::remove_file(path);
+    }
+    can
 }

@@ -12,6 +12,8 @@
 //!
 //! Source: etcd `etcdutl/snapshot/v3_snapshot.go` @ v3.5.33, v3.6.14, v3.7.1.
 
+mod all_members;
+mod archive;
 mod aside;
 mod attributes;
 mod copy;
@@ -37,6 +39,7 @@ use crate::etcd::snapshot::DigestVerdict;
 use crate::etcd::wal::WalFault;
 use crate::source::{Source, SourceError};
 
+pub use all_members::{AllRestored, Form, OutDir, restore_all};
 pub use aside::{Existing, Moved};
 pub use plan::{Plan, StartsOn, Summary};
 pub use request::{Membership, Placement, Request};

@@ -97,6 +97,22 @@ pub enum TargetError {
         /// What stands there.
         path: PathBuf,
     },
+    /// All members cannot be put in place as one directory there.
+    #[error("the members cannot go to {}: {why}", path.display())]
+    OutDir {
+        /// The directory.
+        path: PathBuf,
+        /// What is in the way.
+        why: &'static str,
+    },
+    /// A member's name cannot be that of a file.
+    #[error("the member name {name:?} cannot be the name of a file: {why}")]
+    UnsafeName {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// Only root can give files away.
     #[error("only root can give the files to user {} and group {}", owner.uid, owner.gid)]
     NotRoot {
@@ -271,7 +287,7 @@ impl Target {
 }
 
 /// Whether a path leads to a directory, or to where one can be made.
-fn reachable(path: &Path) -> Result<(), TargetError> {
+pub(super) fn reachable(path: &Path) -> Result<(), TargetError> {
     let mut way = PathBuf::new();
     for component in path.components() {
         if component == Component::ParentDir && !way.as_os_str().is_empty() && !way.exists() {

@@ -193,7 +193,7 @@ mod tests {
             check_wal(&File::open(&path).expect("opened"), 512, &path, head)
         };
         check(&head, &head).expect("as planned");
-        for position in [0, 9, head.len() - 1] {
+        for position in [0, 150] {
             let mut changed = head.clone();
             changed[position] ^= 1;
             let Err(RestoreError::ReadBack { offset, .. }) = check(&changed, &head) else {

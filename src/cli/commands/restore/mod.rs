@@ -1,3 +1,4 @@
+mod all_members;
 mod document;
 mod page;
 mod words;
@@ -9,9 +10,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use etcdsnap::etcd::line::EtcdLine;
 use etcdsnap::etcd::peer_url::{InitialCluster, PeerUrl};
 use etcdsnap::kube::unix_time::UnixTime;
-use etcdsnap::ops::restore::{Existing, Membership, Owner, Placement, Request, StartsOn, restore};
+use etcdsnap::ops::restore::{
+    AllRestored, Existing, Membership, OutDir, Owner, Placement, Request, Restored, StartsOn, restore,
+    restore_all,
+};
 use etcdsnap::ops::verify::{Options, Values};
 
+use self::all_members::AllMembers;
 use super::{PageFormat, write_json};
 use crate::cli::failure::Failure;
 use crate::cli::input::{KubernetesKeys, Opening, Threads};
@@ -37,9 +42,9 @@ pub(crate) struct Restore {
     /// The snapshot
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Name of this member
-    #[arg(long, default_value = "default")]
-    name: String,
+    /// Name of this member [default: default]
+    #[arg(long)]
+    name: Option<String>,
     /// Where the new directory goes [default: NAME.etcd]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -52,9 +57,12 @@ pub(crate) struct Restore {
     /// Sets clusters with the same URLs apart
     #[arg(long, value_name = "TOKEN", default_value = "etcd-cluster")]
     initial_cluster_token: String,
-    /// Peer URLs of this member, as in --initial-cluster
-    #[arg(long, value_name = "URLS", default_value = "http://localhost:2380")]
-    initial_advertise_peer_urls: String,
+    /// Peer URLs of this member, as in --initial-cluster [default:
+    /// http://localhost:2380]
+    #[arg(long, value_name = "URLS")]
+    initial_advertise_peer_urls: Option<String>,
+    #[command(flatten)]
+    all: AllMembers,
     /// Restore without a digest, or in spite of one that does not match; all other
     /// checks hold
     #[arg(long)]
@@ -91,6 +99,20 @@ pub(crate) struct Restore {
     kubernetes: KubernetesKeys,
 }
 
+const URL_HINT: &str = "a URL is https://HOST:PORT, with nothing behind the port";
+
+/// Where the restore goes.
+enum Place {
+    One(Placement),
+    All(OutDir),
+}
+
+/// What was restored.
+enum Done {
+    One(Restored),
+    All(AllRestored),
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OwnerArgument(Owner);
 
@@ -120,7 +142,11 @@ fn parse_mode(text: &str) -> Result<u32, String> {
 
 impl Restore {
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
-        let (request, placement) = self.request()?;
+        let request = self.request()?;
+        let place = match self.all.out_dir(self)? {
+            Some(out_dir) => Place::All(out_dir),
+            None => Place::One(self.placement()?),
+        };
         let source = self.opening.source(&self.file)?;
         let total = source.bytes().len() as u64;
         let settings = self.threads.settings(context);
@@ -132,23 +158,29 @@ impl Restore {
                 hashed => written.min(hashed),
             }
         };
-        let restored = progress::watch(context, "restoring", total, done, || {
-            restore(&source, &request, &placement, &settings)
+        let restored = progress::watch(context, "restoring", total, done, || match &place {
+            Place::One(placement) => restore(&source, &request, placement, &settings).map(Done::One),
+            Place::All(out_dir) => restore_all(&source, &request, out_dir, &settings).map(Done::All),
         })
         .map_err(|error| self.failure(error, &source))?;
-        let warnings: Vec<_> = restored.warnings.iter().map(|warning| words::words(warning, self)).collect();
+        let (warnings, to) = match &restored {
+            Done::One(restored) => (&restored.warnings, &restored.data_dir),
+            Done::All(restored) => (&restored.warnings, &restored.out_dir),
+        };
+        let warnings: Vec<_> = warnings.iter().map(|warning| words::words(warning, self)).collect();
         for (_, text) in &warnings {
             // Not even --quiet hides a trap.
             tell(format_args!("warning: {text}"));
         }
         let told = match self.output {
             PageFormat::Json => write_json(context.out, &self.document(&restored, warnings)),
-            PageFormat::Text => self.text(context, &restored),
+            PageFormat::Text => match &restored {
+                Done::One(restored) => self.text(context, restored),
+                Done::All(restored) => self.text_of_all(context, restored),
+            },
         };
         let told = told.and_then(|()| context.out.flush().map_err(Failure::from));
-        told.map_err(|failure| {
-            failure.hint(format!("{} was restored all the same", shown(&restored.data_dir)))
-        })?;
+        told.map_err(|failure| failure.hint(format!("{} was restored all the same", shown(to))))?;
         Ok(Outcome::Yes)
     }
 
@@ -157,7 +189,13 @@ impl Restore {
         error: etcdsnap::ops::restore::RestoreError,
         source: &etcdsnap::source::Source,
     ) -> Failure {
-        use etcdsnap::ops::restore::RestoreError;
+        use etcdsnap::ops::restore::{RestoreError, TargetError};
+        if let (RestoreError::Target(TargetError::NotEmpty { .. }), true) = (&error, self.all.is_asked_for())
+        {
+            return Failure::new(error.to_string()).hint(
+                "name an --out-dir that is not there yet: what is there is never touched, be it complete or not ours",
+            );
+        }
         if let RestoreError::NotADatabase(error) = error {
             let error = etcdsnap::etcd::snapshot::SnapshotError::NotADatabase {
                 path: self.file.clone(),
@@ -169,27 +207,35 @@ impl Restore {
         error.into()
     }
 
-    fn request(&self) -> Result<(Request, Placement), Failure> {
+    fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or("default")
+    }
+
+    fn request(&self) -> Result<Request, Failure> {
         if (self.bump_revision > 0) != self.mark_compacted {
             return Err(Failure::usage("--bump-revision and --mark-compacted go together").hint(
                 "with a higher revision, clients that watch from an old one must be told to start anew",
             ));
         }
-        let url_hint = "a URL is https://HOST:PORT, with nothing behind the port";
         let cluster = InitialCluster::parse(&self.initial_cluster)
-            .map_err(|error| Failure::usage(format!("--initial-cluster: {error}")).hint(url_hint))?;
-        let advertised = PeerUrl::parse_list(&self.initial_advertise_peer_urls).map_err(|error| {
-            Failure::usage(format!("--initial-advertise-peer-urls: {error}")).hint(url_hint)
-        })?;
-        let data_dir = self.data_dir.clone().unwrap_or_else(|| PathBuf::from(format!("{}.etcd", self.name)));
-        let request = Request {
+            .map_err(|error| Failure::usage(format!("--initial-cluster: {error}")).hint(URL_HINT))?;
+        Ok(Request {
             membership: Membership { cluster, token: self.initial_cluster_token.clone() },
             skip_hash_check: self.skip_hash_check,
             bump_revision: self.mark_compacted.then_some(self.bump_revision),
             verify: Options { prefixes: self.kubernetes.prefixes(), values: Values::First, keyring: None },
-        };
-        let placement = Placement {
-            name: self.name.clone(),
+        })
+    }
+
+    fn placement(&self) -> Result<Placement, Failure> {
+        let advertised = self.initial_advertise_peer_urls.as_deref().unwrap_or("http://localhost:2380");
+        let advertised = PeerUrl::parse_list(advertised).map_err(|error| {
+            Failure::usage(format!("--initial-advertise-peer-urls: {error}")).hint(URL_HINT)
+        })?;
+        let data_dir =
+            self.data_dir.clone().unwrap_or_else(|| PathBuf::from(format!("{}.etcd", self.name())));
+        Ok(Placement {
+            name: self.name().to_owned(),
             advertised,
             data_dir,
             wal_dir: self.wal_dir.clone(),
@@ -199,8 +245,7 @@ impl Restore {
                 true => Existing::MoveAside { at: now() },
                 false => Existing::Refuse,
             },
-        };
-        Ok((request, placement))
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use etcdsnap::etcd::line::EtcdLine;
 use etcdsnap::ops::member_list::DEFAULT_TOKEN;
-use etcdsnap::ops::restore::{Moved, Restored};
+use etcdsnap::ops::restore::{Moved, Restored, Summary};
 
 use super::{Restore, lines, quoted, shown};
 use crate::cli::Context;
@@ -18,30 +18,13 @@ impl Restore {
         let summary = &restored.summary;
         let out = &mut *context.out;
         writeln!(out, "restored {} to {}\n", shown(&self.file), shown(&restored.data_dir))?;
-        writeln!(out, "  this member   {} {}", restored.node, safe(self.name.as_bytes()))?;
-        writeln!(
-            out,
-            "  cluster       {}, {}",
-            summary.cluster,
-            count(summary.members.len() as u64, "member", "members")
-        )?;
+        writeln!(out, "  this member   {} {}", restored.node, safe(self.name().as_bytes()))?;
+        cluster_lines(out, summary)?;
         for member in &summary.members {
             let (name, urls) = (safe(member.name.as_bytes()), safe(member.peer_urls.join(",").as_bytes()));
             writeln!(out, "                {} {name} {urls}", member.id)?;
         }
-        let (before, after) = (summary.revision_before, summary.revision_after);
-        let revision = |revision: i64| grouped(revision.unsigned_abs());
-        if before == after {
-            writeln!(out, "  revision      {}, as in the snapshot", revision(after))?;
-        } else {
-            writeln!(
-                out,
-                "  revision      {} (in the snapshot {}), all before marked compacted",
-                revision(after),
-                revision(before)
-            )?;
-        }
-        writeln!(out, "  database      {}", humanized(summary.db_size))?;
+        revision_lines(out, summary)?;
         writeln!(out, "  WAL           {}", shown(&restored.wal_dir))?;
         for (line, moved) in restored.moved_aside.iter().enumerate() {
             let title = if line == 0 { "moved aside" } else { "" };
@@ -51,14 +34,7 @@ impl Restore {
             let title = if line == 0 { "left alone" } else { "" };
             writeln!(out, "  {title:<12}  {}", shown(path))?;
         }
-        writeln!(
-            out,
-            "  etcd          written for {}, starts on {}{}",
-            summary.written_for,
-            lines(summary.starts_on).join(", "),
-            // Later ones take the term that is written for a mark of 3.5's schema.
-            if summary.starts_on.oldest == EtcdLine::V3_4 { " (of 3.4: releases before 3.4.31)" } else { "" }
-        )?;
+        line_of_etcd(out, summary)?;
         self.next_steps(out, restored)
     }
 
@@ -102,7 +78,7 @@ impl Restore {
         writeln!(
             out,
             "  start etcd{when}, with --name {} and --data-dir {} (in a kubeadm manifest: the hostPath behind its data dir)",
-            safe(self.name.as_bytes()),
+            safe(self.name().as_bytes()),
             shown(&restored.data_dir)
         )?;
         if self.wal_dir.is_some() {
@@ -140,4 +116,39 @@ fn way_back(moved: &Moved) -> String {
         return format!("mv {from}/*.wal /somewhere/else/ && mv {to}/* {from}/");
     }
     format!("mv {from} {from}.restored && mv {to} {from}")
+}
+
+pub(super) fn cluster_lines(out: &mut dyn Write, summary: &Summary) -> Result<(), Failure> {
+    let members = count(summary.members.len() as u64, "member", "members");
+    writeln!(out, "  cluster       {}, {members}", summary.cluster)?;
+    Ok(())
+}
+
+pub(super) fn revision_lines(out: &mut dyn Write, summary: &Summary) -> Result<(), Failure> {
+    let (before, after) = (summary.revision_before, summary.revision_after);
+    let revision = |revision: i64| grouped(revision.unsigned_abs());
+    if before == after {
+        writeln!(out, "  revision      {}, as in the snapshot", revision(after))?;
+    } else {
+        writeln!(
+            out,
+            "  revision      {} (in the snapshot {}), all before marked compacted",
+            revision(after),
+            revision(before)
+        )?;
+    }
+    writeln!(out, "  database      {}", humanized(summary.db_size))?;
+    Ok(())
+}
+
+pub(super) fn line_of_etcd(out: &mut dyn Write, summary: &Summary) -> Result<(), Failure> {
+    writeln!(
+        out,
+        "  etcd          written for {}, starts on {}{}",
+        summary.written_for,
+        lines(summary.starts_on).join(", "),
+        // Later ones take the term that is written for a mark of 3.5's schema.
+        if summary.starts_on.oldest == EtcdLine::V3_4 { " (of 3.4: releases before 3.4.31)" } else { "" }
+    )?;
+    Ok(())
 }
