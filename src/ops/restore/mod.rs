@@ -12,6 +12,11 @@
 //!
 //! Source: etcd `etcdutl/snapshot/v3_snapshot.go` @ v3.5.33, v3.6.14, v3.7.1.
 
+mod all_members;
+mod archive;
+mod aside;
+mod attributes;
+mod copy;
 mod edits;
 mod fingerprint;
 mod lines;
@@ -20,21 +25,28 @@ mod place;
 mod plan;
 mod publish;
 mod request;
+mod space;
 mod stage;
 mod survey;
 mod target;
+mod tree;
 mod warning;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::bolt::{Db, OpenError, PatchError};
 use crate::etcd::hash_kv::HashKv;
 use crate::etcd::line::EtcdLine;
 use crate::etcd::membership::{MemberId, NewMembersError};
 use crate::etcd::peer_url::BootstrapError;
+use crate::etcd::snap_file::SnapFault;
 use crate::etcd::snapshot::DigestVerdict;
+use crate::etcd::wal::WalFault;
 use crate::source::{Source, SourceError};
 
+pub use all_members::{AllRestored, Form, OutDir, preview_all, restore_all};
+pub use aside::{Existing, Moved};
 pub use edits::Correction;
 pub use fingerprint::{Fingerprint, NoFingerprint};
 pub use lines::StartsOn;
@@ -43,6 +55,8 @@ pub use request::{Bump, Corrections, Membership, Placement, Request};
 pub use survey::{Room, Survey};
 pub use target::{Owner, TargetError};
 pub use warning::Warning;
+
+use stage::Published;
 
 use super::digest::Content;
 use super::finding::{Check, Grade};
@@ -139,6 +153,22 @@ pub enum RestoreError {
         /// The first byte that differs.
         offset: u64,
     },
+    /// What was staged is as planned, and etcd could not read its WAL.
+    #[error("{}: {fault}", path.display())]
+    StagedWal {
+        /// The staged file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: WalFault,
+    },
+    /// What was staged is as planned, and etcd could not read its raft snapshot.
+    #[error("{}: {fault}", path.display())]
+    StagedSnap {
+        /// The staged file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: SnapFault,
+    },
 }
 
 /// A restored directory, or one that could be.
@@ -156,23 +186,19 @@ pub struct Restored {
     pub data_dir: PathBuf,
     /// Where the WAL stands.
     pub wal_dir: PathBuf,
+    /// What stood there before, and where it is now.
+    pub moved_aside: Vec<Moved>,
+    /// What else is in these directories and was not touched.
+    pub left_alone: Vec<PathBuf>,
     /// What the operator should know before starting etcd.
     pub warnings: Vec<Warning>,
 }
 
-impl Restored {
-    /// Bytes of the database's pages that hold something, if that is known.
-    pub fn in_use(&self) -> Option<u64> {
-        let pages = self.report.facts?.pages.in_use;
-        Some(pages.saturating_mul(self.summary.page_size))
-    }
-}
-
 /// What a restore would do.
 #[derive(Debug)]
-pub struct Preview {
+pub struct Preview<R> {
     /// What it would come to.
-    pub restored: Restored,
+    pub restored: R,
     /// The hash that every member will answer at the new revision.
     pub hash_kv: HashKv,
     /// What is at the target.
@@ -194,27 +220,16 @@ pub fn restore(
     if let Some(wal_dir) = &placement.wal_dir {
         mark::forget_finished(wal_dir)?;
     }
-    let target = target::Target::examine(&placement.data_dir, placement.wal_dir.as_deref())?;
-    let staging = stage::Staging::take(target, placement.owner, placement.mode)?;
-    let (report, state) = std::thread::scope(|scope| {
-        // Beside the checks: written, read again, and waited for until it is on
-        // disk, most of which the kernel has done by then.
-        let writing = scope.spawn(|| {
-            staging.write(source, &plan, node, settings.progress)?;
-            staging.sync(&plan).map_err(RestoreError::from)
-        });
-        // A full disk is the operator's first worry, but damage is the greater.
-        let verdict = verdict(source, &db, &plan, request, settings);
-        if verdict.is_err() {
-            staging.abandon();
-        }
-        let written = writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        verdict.and_then(|verdict| written.map(|()| verdict))
-    })?;
-    source.finish()?;
-    let (data_dir, wal_dir) = staging.publish()?;
-    let warnings = plan.warnings(&report, request);
-    Ok(Restored { summary: plan.summary(), state, node, report, data_dir, wal_dir, warnings })
+    let staging = stage::Staging::take(placement)?;
+    let ((report, state), labels) =
+        verified(source, &db, &plan, request, settings, staging.abandoned(), || {
+            staging.write(source, &plan, node, settings.progress)
+        })?;
+    let Published { data_dir, wal_dir, moved_aside, left_alone } = staging.publish()?;
+    let mut warnings = plan.warnings(&report, request);
+    warnings.extend(labels);
+    let summary = plan.summary();
+    Ok(Restored { summary, state, node, report, data_dir, wal_dir, moved_aside, left_alone, warnings })
 }
 
 /// Finds out all that [`restore`] would do and say, and writes nothing.
@@ -226,16 +241,18 @@ pub fn preview(
     request: &Request,
     placement: &Placement,
     settings: &Settings<'_>,
-) -> Result<Preview, RestoreError> {
+) -> Result<Preview<Restored>, RestoreError> {
     let db = Db::open(source.bytes())?;
     let (plan, node) = prepare(source, &db, request, placement, settings)?;
-    let survey = Survey::take(placement, &plan);
-    let (report, state) = verdict(source, &db, &plan, request, settings)?;
-    let hash_kv = hashkv::of_db(&plan.patched.db(), settings)?.hash;
-    source.finish()?;
+    let (survey, target) = Survey::of_member(placement, &plan);
+    let ((report, state), hash_kv) = foreseen(source, &db, &plan, request, settings)?;
     let warnings = plan.warnings(&report, request);
     let (data_dir, wal_dir) = (placement.data_dir.clone(), placement.wal_path());
-    let restored = Restored { summary: plan.summary(), state, node, report, data_dir, wal_dir, warnings };
+    let (moved_aside, left_alone) =
+        target.map_or_else(Default::default, |target| (target.aside.moved(), target.left_alone));
+    let summary = plan.summary();
+    let restored =
+        Restored { summary, state, node, report, data_dir, wal_dir, moved_aside, left_alone, warnings };
     Ok(Preview { restored, hash_kv, survey })
 }
 
@@ -248,16 +265,67 @@ fn prepare<'a>(
 ) -> Result<(Plan<'a>, MemberId), RestoreError> {
     request.membership.cluster.validate(&placement.name, &placement.advertised)?;
     let node = MemberId::derive(&placement.advertised, &request.membership.token);
-    match Plan::new(db, request) {
-        Ok(plan) => Ok((plan, node)),
-        // Damage is told as damage, not as the first thing it got in the way of.
-        Err(RestoreError::Patch(error)) => {
-            let report = examine(source, db, db, settings, request)?;
-            Err(refusal(&report)
-                .map_or(RestoreError::Patch(error), |_| RestoreError::Damaged(Box::new(report))))
+    Ok((plan(source, db, request, settings)?, node))
+}
+
+/// What to write. Damage is told as damage, not as the first thing that it got in
+/// the way of.
+fn plan<'a>(
+    source: &Source,
+    db: &Db<'a>,
+    request: &Request,
+    settings: &Settings<'_>,
+) -> Result<Plan<'a>, RestoreError> {
+    let error = match Plan::new(db, request) {
+        Err(RestoreError::Patch(error)) => error,
+        planned => return planned,
+    };
+    let report = examine(source, db, db, settings, request)?;
+    Err(refusal(&report).map_or(RestoreError::Patch(error), |_| RestoreError::Damaged(Box::new(report))))
+}
+
+/// What was found in the snapshot, and what stands for the result.
+type Verdict = (verify::Report, Fingerprint);
+
+/// Writes while all that is written is verified, and returns both answers if the
+/// verdict allows it. `abandoned` is set as soon as it does not.
+fn verified<T: Send>(
+    source: &Source,
+    db: &Db<'_>,
+    plan: &Plan<'_>,
+    request: &Request,
+    settings: &Settings<'_>,
+    abandoned: &AtomicBool,
+    write: impl FnOnce() -> Result<T, RestoreError> + Send,
+) -> Result<(Verdict, T), RestoreError> {
+    let answers = std::thread::scope(|scope| {
+        // Beside the checks: written, read again, and waited for until it is on
+        // disk, most of which the kernel has done by then.
+        let writing = scope.spawn(write);
+        // A full disk is the operator's first worry, but damage is the greater.
+        let verdict = verdict(source, db, plan, request, settings);
+        if verdict.is_err() {
+            abandoned.store(true, Ordering::Relaxed);
         }
-        Err(error) => Err(error),
-    }
+        let written = writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        verdict.and_then(|verdict| written.map(|written| (verdict, written)))
+    })?;
+    source.finish()?;
+    Ok(answers)
+}
+
+/// The verdict on a plan that is not carried out, and the hash that it would have.
+fn foreseen(
+    source: &Source,
+    db: &Db<'_>,
+    plan: &Plan<'_>,
+    request: &Request,
+    settings: &Settings<'_>,
+) -> Result<(Verdict, HashKv), RestoreError> {
+    let verdict = verdict(source, db, plan, request, settings)?;
+    let hash_kv = hashkv::of_db(&plan.patched.db(), settings)?.hash;
+    source.finish()?;
+    Ok((verdict, hash_kv))
 }
 
 /// Whether the plan may be carried out, and what its result will be.
@@ -267,7 +335,7 @@ fn verdict(
     plan: &Plan<'_>,
     request: &Request,
     settings: &Settings<'_>,
-) -> Result<(verify::Report, Fingerprint), RestoreError> {
+) -> Result<Verdict, RestoreError> {
     let report = examine(source, db, &plan.patched.db(), settings, request)?;
     judge(&report, request.skip_hash_check)?;
     // Computed for every restore; absent only from reports of other checks.

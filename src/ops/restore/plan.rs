@@ -134,14 +134,6 @@ impl<'a> Plan<'a> {
     pub fn fingerprint(&self, content: &[u8; 32]) -> Fingerprint {
         Fingerprint::new(content, &self.edits)
     }
-
-    /// Bytes that a member takes on disk, its WAL counted if it is to stand on the
-    /// same file system.
-    pub(super) fn space_needed(&self, with_wal: bool) -> u64 {
-        let wal = if with_wal { wal::PREALLOCATED } else { 0 };
-        // Directories and the small file.
-        self.patched.size().saturating_add(wal).saturating_add(1 << 20)
-    }
 }
 
 /// The line that wrote the file, and the line to write for.

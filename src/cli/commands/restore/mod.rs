@@ -1,3 +1,4 @@
+mod all_members;
 mod commands;
 mod document;
 mod flags;
@@ -6,18 +7,23 @@ mod words;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use etcdsnap::etcd::hash_kv::HashKv;
 use etcdsnap::etcd::line::EtcdLine;
 use etcdsnap::etcd::peer_url::{InitialCluster, PeerUrl};
+use etcdsnap::kube::unix_time::UnixTime;
 use etcdsnap::ops::restore::{
-    Corrections, Fingerprint, Membership, Placement, Preview, Request, RestoreError, Restored, StartsOn,
-    preview, restore,
+    AllRestored, Corrections, Existing, Fingerprint, Membership, OutDir, Placement, Preview, Request,
+    RestoreError, Restored, Room, StartsOn, Summary, TargetError, Warning, preview, preview_all, restore,
+    restore_all,
 };
-use etcdsnap::ops::verify::{Options, Values};
+use etcdsnap::ops::verify::{Options, Report, Values};
 use etcdsnap::source::Source;
 
 use flags::{BumpArgument, OwnerArgument, parse_bump, parse_mode, parse_owner};
 
+use self::all_members::AllMembers;
 use super::{PageFormat, write_json};
 use crate::cli::failure::Failure;
 use crate::cli::input::{KubernetesKeys, Opening, Threads};
@@ -44,9 +50,9 @@ pub(crate) struct Restore {
     /// The snapshot
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Name of this member
-    #[arg(long, default_value = "default")]
-    name: String,
+    /// Name of this member [default: default]
+    #[arg(long)]
+    name: Option<String>,
     /// Where the new directory goes [default: NAME.etcd]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -59,12 +65,15 @@ pub(crate) struct Restore {
     /// Sets clusters with the same URLs apart
     #[arg(long, value_name = "TOKEN", default_value = "etcd-cluster")]
     initial_cluster_token: String,
-    /// Peer URLs of this member, as in --initial-cluster
-    #[arg(long, value_name = "URLS", default_value = "http://localhost:2380")]
-    initial_advertise_peer_urls: String,
+    /// Peer URLs of this member, as in --initial-cluster [default:
+    /// http://localhost:2380]
+    #[arg(long, value_name = "URLS")]
+    initial_advertise_peer_urls: Option<String>,
     /// Members that start without a vote, by name: NAME,NAME...
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     learners: Vec<String>,
+    #[command(flatten)]
+    all: AllMembers,
     /// Write for this line of etcd: 3.4, 3.5, 3.6 or 3.7, or a version of it [default:
     /// as the snapshot, at least 3.5]
     #[arg(long, value_name = "VERSION")]
@@ -107,6 +116,10 @@ pub(crate) struct Restore {
     /// Mode of the data directory [default: 700, or as it is]
     #[arg(long, value_name = "MODE", value_parser = parse_mode)]
     mode: Option<u32>,
+    /// Move a member that is there aside, to DIR/member.bak-TIME, and its WAL with it;
+    /// nothing is ever deleted
+    #[arg(long)]
+    force: bool,
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t = PageFormat::Text)]
     output: PageFormat,
@@ -121,6 +134,76 @@ pub(crate) struct Restore {
     kubernetes: KubernetesKeys,
 }
 
+const URL_HINT: &str = "a URL is https://HOST:PORT, with nothing behind the port";
+
+/// Where the restore goes.
+enum Place {
+    One(Placement),
+    All(OutDir),
+}
+
+/// What was restored, or would be.
+enum Done {
+    One(Restored),
+    All(AllRestored),
+}
+
+/// What is known of a restore that was not carried out.
+struct Foreseen {
+    hash_kv: HashKv,
+    rooms: Vec<Room>,
+    problem: Option<TargetError>,
+}
+
+impl Done {
+    fn summary(&self) -> &Summary {
+        match self {
+            Self::One(restored) => &restored.summary,
+            Self::All(restored) => &restored.summary,
+        }
+    }
+
+    fn report(&self) -> &Report {
+        match self {
+            Self::One(restored) => &restored.report,
+            Self::All(restored) => &restored.report,
+        }
+    }
+
+    fn state(&self) -> Fingerprint {
+        match self {
+            Self::One(restored) => restored.state,
+            Self::All(restored) => restored.state,
+        }
+    }
+
+    fn warnings(&self) -> &[Warning] {
+        match self {
+            Self::One(restored) => &restored.warnings,
+            Self::All(restored) => &restored.warnings,
+        }
+    }
+
+    /// The directory that was restored to.
+    fn directory(&self) -> &Path {
+        match self {
+            Self::One(restored) => &restored.data_dir,
+            Self::All(restored) => &restored.out_dir,
+        }
+    }
+
+    /// Bytes of the database's pages that hold something, if that is known.
+    fn in_use(&self) -> Option<u64> {
+        Some(self.report().facts?.pages.in_use.saturating_mul(self.summary().page_size))
+    }
+}
+
+/// A plan in the two parts that are told of it.
+fn foreseen<R>(preview: Preview<R>, done: impl FnOnce(R) -> Done) -> (Done, Foreseen) {
+    let Preview { restored, hash_kv, survey } = preview;
+    (done(restored), Foreseen { hash_kv, rooms: survey.rooms, problem: survey.problem })
+}
+
 impl Restore {
     /// The file that it reads.
     pub(crate) fn inputs(&self) -> Vec<PathBuf> {
@@ -128,7 +211,11 @@ impl Restore {
     }
 
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
-        let (request, placement) = self.request()?;
+        let request = self.request()?;
+        let place = match self.all.out_dir(self)? {
+            Some(out_dir) => Place::All(out_dir),
+            None => Place::One(self.placement()?),
+        };
         let source = self.opening.source(&self.file)?;
         let total = source.bytes().len() as u64;
         let settings = self.threads.settings(context);
@@ -141,53 +228,59 @@ impl Restore {
             }
         };
         if self.dry_run {
-            let answer = progress::watch(context, "checking", total, done, || {
-                preview(&source, &request, &placement, &settings)
+            let answer = progress::watch(context, "checking", total, done, || match &place {
+                Place::One(placement) => {
+                    preview(&source, &request, placement, &settings).map(|plan| foreseen(plan, Done::One))
+                }
+                Place::All(out_dir) => {
+                    preview_all(&source, &request, out_dir, &settings).map(|plan| foreseen(plan, Done::All))
+                }
             });
-            let answer = answer.map_err(|error| self.failure(error, &source))?;
-            return self.tell_preview(context, answer);
+            let (restored, plan) = answer.map_err(|error| self.failure(error, &source))?;
+            self.tell(context, &restored, Some(&plan))?;
+            return match plan.problem {
+                None => Ok(Outcome::Yes),
+                Some(problem) => Err(self.failure(problem.into(), &source)),
+            };
         }
-        let restored = progress::watch(context, "restoring", total, done, || {
-            restore(&source, &request, &placement, &settings)
+        let restored = progress::watch(context, "restoring", total, done, || match &place {
+            Place::One(placement) => restore(&source, &request, placement, &settings).map(Done::One),
+            Place::All(out_dir) => restore_all(&source, &request, out_dir, &settings).map(Done::All),
         })
         .map_err(|error| self.failure(error, &source))?;
         let told = self.tell(context, &restored, None);
         let told = told.and_then(|()| context.out.flush().map_err(Failure::from));
         told.map_err(|failure| {
-            failure.hint(format!("{} was restored all the same", shown(&restored.data_dir)))
+            failure.hint(format!("{} was restored all the same", shown(restored.directory())))
         })?;
         Ok(Outcome::Yes)
-    }
-
-    /// The plan, and then what a restore would have come to.
-    fn tell_preview(&self, context: &mut Context<'_>, mut preview: Preview) -> Result<Outcome, Failure> {
-        let problem = preview.survey.problem.take();
-        let words = problem.as_ref().map(ToString::to_string);
-        self.tell(context, &preview.restored, Some((&preview, words)))?;
-        match problem {
-            None => Ok(Outcome::Yes),
-            Some(problem) => Err(problem.into()),
-        }
     }
 
     fn tell(
         &self,
         context: &mut Context<'_>,
-        restored: &Restored,
-        plan: Option<(&Preview, Option<String>)>,
+        restored: &Done,
+        plan: Option<&Foreseen>,
     ) -> Result<(), Failure> {
-        let warnings: Vec<_> = restored.warnings.iter().map(|warning| words::words(warning, self)).collect();
+        let warnings = restored.warnings().iter().map(|warning| words::words(warning, self));
+        let warnings: Vec<_> = warnings.collect();
         for (_, text) in &warnings {
             // Not even --quiet hides a trap.
             tell(format_args!("warning: {text}"));
         }
         match self.output {
             PageFormat::Json => write_json(context.out, &self.document(restored, plan, warnings)),
-            PageFormat::Text => self.text(context, restored, plan),
+            PageFormat::Text => self.page(context.out, restored, plan),
         }
     }
 
     fn failure(&self, error: RestoreError, source: &Source) -> Failure {
+        if let (RestoreError::Target(TargetError::NotEmpty { .. }), true) = (&error, self.all.is_asked_for())
+        {
+            return Failure::new(error.to_string()).hint(
+                "name an --out-dir that is not there yet: what is there is never touched, be it complete or not ours",
+            );
+        }
         if let RestoreError::NotADatabase(error) = error {
             let error = etcdsnap::etcd::snapshot::SnapshotError::NotADatabase {
                 path: self.file.clone(),
@@ -199,7 +292,11 @@ impl Restore {
         error.into()
     }
 
-    fn request(&self) -> Result<(Request, Placement), Failure> {
+    fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or("default")
+    }
+
+    fn request(&self) -> Result<Request, Failure> {
         let bump = self.bump_revision.and_then(BumpArgument::bump);
         let automatic = self.bump_revision == Some(BumpArgument::Auto);
         if !automatic && bump.is_some() != self.mark_compacted {
@@ -207,14 +304,9 @@ impl Restore {
                 "with a higher revision, clients that watch from an old one must be told to start anew",
             ));
         }
-        let url_hint = "a URL is https://HOST:PORT, with nothing behind the port";
         let cluster = InitialCluster::parse(&self.initial_cluster)
-            .map_err(|error| Failure::usage(format!("--initial-cluster: {error}")).hint(url_hint))?;
-        let advertised = PeerUrl::parse_list(&self.initial_advertise_peer_urls).map_err(|error| {
-            Failure::usage(format!("--initial-advertise-peer-urls: {error}")).hint(url_hint)
-        })?;
-        let data_dir = self.data_dir.clone().unwrap_or_else(|| PathBuf::from(format!("{}.etcd", self.name)));
-        let request = Request {
+            .map_err(|error| Failure::usage(format!("--initial-cluster: {error}")).hint(URL_HINT))?;
+        Ok(Request {
             membership: Membership {
                 cluster,
                 token: self.initial_cluster_token.clone(),
@@ -231,17 +323,34 @@ impl Restore {
             skip_hash_check: self.skip_hash_check,
             expected_state: self.expect_state,
             verify: Options { prefixes: self.kubernetes.prefixes(), values: Values::First, keyring: None },
-        };
-        let placement = Placement {
-            name: self.name.clone(),
+        })
+    }
+
+    fn placement(&self) -> Result<Placement, Failure> {
+        let advertised = self.initial_advertise_peer_urls.as_deref().unwrap_or("http://localhost:2380");
+        let advertised = PeerUrl::parse_list(advertised).map_err(|error| {
+            Failure::usage(format!("--initial-advertise-peer-urls: {error}")).hint(URL_HINT)
+        })?;
+        let data_dir =
+            self.data_dir.clone().unwrap_or_else(|| PathBuf::from(format!("{}.etcd", self.name())));
+        Ok(Placement {
+            name: self.name().to_owned(),
             advertised,
             data_dir,
             wal_dir: self.wal_dir.clone(),
             owner: self.owner.map(|OwnerArgument(owner)| owner),
             mode: self.mode,
-        };
-        Ok((request, placement))
+            existing: match self.force {
+                true => Existing::MoveAside { at: now() },
+                false => Existing::Refuse,
+            },
+        })
     }
+}
+
+fn now() -> UnixTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    i64::try_from(since).ok().and_then(UnixTime::from_seconds).unwrap_or(UnixTime::MAX)
 }
 
 fn shown(path: &Path) -> String {

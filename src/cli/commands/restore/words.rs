@@ -84,6 +84,14 @@ pub(super) fn words(warning: &Warning, args: &Restore) -> (&'static str, String)
                 count(*number, "suspicious finding", "suspicious findings")
             ),
         ),
+        Warning::LabelNotKept { path, error } => (
+            "label-not-kept",
+            format!(
+                "the SELinux label of what was there could not be given to {} ({}): `restorecon -R` on the directory sets it by the rules of this host",
+                safe(path.file_name().unwrap_or_default().as_encoded_bytes()),
+                safe(error.as_bytes())
+            ),
+        ),
         _ => ("other", format!("{warning:?}")),
     }
 }
