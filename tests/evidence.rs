@@ -26,6 +26,9 @@ const COMMANDS: &[&[&str]] = &[
     &["export", "FILE", "--out-dir", "OUT"],
     &["encryption", "FILE"],
     &["restore", "FILE", "--data-dir", "OUT"],
+    &["pages", "FILE"],
+    &["page", "FILE", "0", "2"],
+    &["tree", "FILE"],
 ];
 
 /// Commands that read no snapshot.

@@ -16,6 +16,7 @@
 
 mod backward;
 mod bucket;
+mod census;
 mod db;
 mod encode;
 mod fault;
@@ -35,13 +36,14 @@ mod walker;
 
 pub use backward::{LeavesBackward, leaves_backward};
 pub use bucket::{Bucket, BucketRoot};
+pub use census::{Census, FormFound, Level, PageView, Parent, Referrer, Referrers, Run, Tree, Use};
 pub use db::{Db, OpenError};
 pub use fault::{Excerpt, Fault, FaultKind, FaultLog, KeyRange, Place};
 pub use fold::{Fold, LeafView};
 pub use image::Image;
-pub use meta::{Meta, MetaFault, NO_FREELIST, PageSize};
+pub use meta::{Meta, MetaFault, MetaFields, NO_FREELIST, PageSize};
 pub use ordered::ordered;
-pub use page::{BranchElement, LeafElement, PageFlags};
+pub use page::{BranchElement, LeafElement, PageFlags, RawHeader};
 pub use patch::{Entries, Patch, PatchError, Patched};
 pub use sample::sample;
 pub use walk::{

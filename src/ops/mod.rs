@@ -13,6 +13,7 @@ pub mod list;
 pub mod lookup;
 pub mod member_list;
 pub mod objects;
+pub mod pages;
 pub mod reader;
 pub mod release;
 pub mod restore;
