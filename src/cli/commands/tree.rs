@@ -206,8 +206,12 @@ impl Tree {
             let elements = survey.census.header(node.run.first).map_or(0, |header| header.count);
             let within = survey.within(&node.run);
             let (lower, upper) = survey.census.bounds(&node.run);
-            let key = |key: Option<&[u8]>, open: &str| {
-                key.map_or_else(|| open.to_owned(), |key| shown::key_text(within, key))
+            let key = |key| shown::key_text(within, key);
+            let keys = match (lower, upper) {
+                (None, None) => "all keys".to_owned(),
+                (Some(lower), None) => format!("from {} on", key(lower)),
+                (None, Some(upper)) => format!("below {}", key(upper)),
+                (Some(lower), Some(upper)) => format!("from {} to below {}", key(lower), key(upper)),
             };
             let state = match shown::state(&node.run) {
                 "ok" => String::new(),
@@ -215,13 +219,11 @@ impl Tree {
             };
             writeln!(
                 out,
-                "  {:indent$}{} page {}, {}: {} to below {}{state}",
+                "  {:indent$}{} page {}, {}: {keys}{state}",
                 "",
                 node.run.kind.name(),
                 node.run.first,
-                count(u64::from(elements), "element", "elements"),
-                key(lower, "the first"),
-                key(upper, "the end")
+                count(u64::from(elements), "element", "elements")
             )?;
         }
         Ok(())

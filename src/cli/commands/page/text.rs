@@ -64,7 +64,7 @@ pub(super) fn write(out: &mut (dyn Write + Send), sheet: &Sheet<'_, '_>) -> io::
 }
 
 fn line(out: &mut dyn Write, name: &str, text: &str) -> io::Result<()> {
-    writeln!(out, "  {name:<10}{text}")
+    writeln!(out, "  {name:<12}{text}")
 }
 
 fn more(out: &mut dyn Write, all: usize, limit: usize, one: &str, many: &str) -> io::Result<()> {
@@ -116,7 +116,7 @@ fn belongs(out: &mut dyn Write, sheet: &Sheet<'_, '_>) -> io::Result<()> {
     let within = sheet.survey.within(&sheet.run);
     let (lower, upper) = sheet.survey.census.bounds(&sheet.run);
     let text = match (lower, upper) {
-        (None, None) => "any".to_owned(),
+        (None, None) => "all of the bucket".to_owned(),
         (Some(lower), None) => format!("from {} on", shown::key_text(within, lower)),
         (None, Some(upper)) => format!("below {}", shown::key_text(within, upper)),
         (Some(lower), Some(upper)) => {
