@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use harness::restoring::{
-    MEMBER, SEGMENT, THREE, big, member, mounting, no_mounts, nothing_else, place, text,
+    MEMBER, SEGMENT, THREE, big, member, moments, mounting, no_mounts, nothing_else, place, text,
 };
 use harness::{Answer, ask, fixture, is_root, program, skipped, tree};
 
@@ -374,10 +374,6 @@ fn killed(moments: u32, existing: bool, more: &[&str]) {
     }
     eprintln!("{moments} kills: {before} before, {after} after");
     assert!(before > 0, "no kill came in the middle");
-}
-
-fn moments(slice: u32) -> u32 {
-    std::env::var("ETCDSNAP_KILLS").map_or(slice, |kills| kills.parse().expect("a number"))
 }
 
 #[test]

@@ -12,8 +12,8 @@ use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
 
 use harness::restoring::{
-    MEMBER, SEGMENT, THREE, URL, big, content, member, mounting, no_mounts, nothing_else, place, restore,
-    start, text,
+    MEMBER, SEGMENT, THREE, URL, big, content, member, moments, mounting, no_mounts, nothing_else, place,
+    restore, start, text,
 };
 use harness::{Answer, PROGRAM, SNAPSHOTS, Untouched, ask, fixture, is_root, program, skipped, tree};
 
@@ -67,6 +67,21 @@ fn what_a_killed_restore_left_in_a_wal_directory_is_replaced() {
             assert_eq!(fs::metadata(wal.join(SEGMENT)).expect("there").len(), 64_000_000);
         }
     }
+}
+
+#[test]
+fn what_a_killed_restore_left_beside_a_target_that_came_since_is_removed() {
+    let place = place();
+    let (target, wal) = (place.path().join("etcd"), place.path().join("wal"));
+    for path in [&target, &wal] {
+        fs::create_dir(path).expect("made");
+        let left =
+            place.path().join(format!(".{}.etcdsnap-restore", path.file_name().expect("named").display()));
+        fs::create_dir_all(left.join("tree/member")).expect("made");
+        fs::write(left.join("lock"), "").expect("written");
+    }
+    restore(&fixture("etcd-3.6"), &target, &["--wal-dir", text(&wal)]).exits(0);
+    nothing_else(place.path(), &["etcd", "wal"]);
 }
 
 #[test]
@@ -379,22 +394,22 @@ fn complete_leftovers(parent: &Path, wal: bool) -> bool {
 
 #[test]
 fn a_killed_restore_leaves_all_or_nothing_and_a_rerun_succeeds() {
-    killed(20, None, false);
+    killed(moments(20), None, false);
 }
 
 #[test]
 fn a_killed_restore_with_a_wal_elsewhere_never_leaves_a_database_without_it() {
-    killed(20, Some("wal"), false);
+    killed(moments(20), Some("wal"), false);
 }
 
 #[test]
 fn a_killed_restore_with_a_wal_in_an_existing_directory_does_neither() {
-    killed(8, Some("wal"), true);
+    killed(moments(8), Some("wal"), true);
 }
 
 #[test]
 fn a_killed_restore_with_a_wal_inside_the_data_directory_does_neither() {
-    killed(8, Some("etcd/wal"), false);
+    killed(moments(8), Some("etcd/wal"), false);
 }
 
 #[test]

@@ -11,7 +11,8 @@ use std::time::Instant;
 use rustix::fs::{FlockOperation, XattrFlags, flock};
 
 use harness::restoring::{
-    MEMBER, SEGMENT, big, content, member, mounting, no_mounts, nothing_else, place, restore, start, text,
+    MEMBER, SEGMENT, big, content, member, moments, mounting, no_mounts, nothing_else, place, restore, start,
+    text,
 };
 use harness::{Answer, fixture, is_root, program, skipped, tree};
 
@@ -358,10 +359,6 @@ fn killed(moments: u32, wal: Option<&str>) {
     }
     eprintln!("{moments} kills: {before} before, {between} between, {after} after");
     assert!(before > 0, "no kill came in the middle");
-}
-
-fn moments(slice: u32) -> u32 {
-    std::env::var("ETCDSNAP_KILLS").map_or(slice, |kills| kills.parse().expect("a number"))
 }
 
 #[test]

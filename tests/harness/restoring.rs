@@ -103,3 +103,8 @@ pub(crate) fn content(target: &Path, wal: &Path) -> [Vec<u8>; 3] {
 
 pub(crate) const SNAP: &str = "0000000000000001-0000000000000001.snap";
 pub(crate) const SEGMENT: &str = "0000000000000000-0000000000000000.wal";
+
+/// At how many moments to kill a run: a few, or as many as `ETCDSNAP_KILLS` says.
+pub(crate) fn moments(slice: u32) -> u32 {
+    std::env::var("ETCDSNAP_KILLS").map_or(slice, |kills| kills.parse().expect("a number"))
+}

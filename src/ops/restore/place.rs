@@ -50,6 +50,14 @@ impl Place {
         Self::take(parent(target).join(name), target)
     }
 
+    /// Removes what a killed run left beside a target that has come into being
+    /// since. What is not a restore's, or is in use, stays.
+    pub(super) fn clear_beside(target: &Path) {
+        if name_beside(target).is_some_and(|name| parent(target).join(name).exists()) {
+            drop(Self::beside(target));
+        }
+    }
+
     fn take(path: PathBuf, target: &Path) -> Result<Self, TargetError> {
         let mut made = Vec::new();
         let taken = Self::take_making(&path, target, &mut made);

@@ -71,6 +71,12 @@ impl Staging {
             Some(wal_dir) => Some(Place::beside(wal_dir)?),
             None => None,
         };
+        if target.existing_owner.is_some() {
+            Place::clear_beside(data_dir);
+        }
+        if let Some(wal_dir) = target.wal_dir.as_ref().filter(|_| target.wal_owner.is_some()) {
+            Place::clear_beside(wal_dir);
+        }
         // Before this run had the locks, another one may have published.
         let again = examine()?;
         let wal_appeared = again.wal_owner.is_some() && target.wal_owner.is_none();
