@@ -93,7 +93,7 @@ fn layers(criterion: &mut Criterion) {
             let folder = tempfile::tempdir().unwrap();
             let cluster = InitialCluster::parse("default=http://localhost:2380").unwrap();
             let request = Request {
-                membership: Membership { cluster, token: "etcd-cluster".into() },
+                membership: Membership { cluster, token: "etcd-cluster".into(), ..Membership::default() },
                 skip_hash_check: true,
                 bump_revision: None,
                 verify: Options { values: Values::First, ..Options::default() },

@@ -10,6 +10,7 @@ mod client;
 mod gateway;
 mod live;
 mod made_up;
+mod members;
 mod process;
 mod restored;
 mod server;

@@ -49,7 +49,7 @@ const URL: &str = "http://10.9.9.1:2380";
 pub fn request(bump_revision: Option<u64>) -> Request {
     let cluster = InitialCluster::parse(&format!("n1={URL}")).expect("a cluster");
     Request {
-        membership: Membership { cluster, token: "token".into() },
+        membership: Membership { cluster, token: "token".into(), ..Membership::default() },
         skip_hash_check: true,
         bump_revision,
         verify: verify::Options::default(),

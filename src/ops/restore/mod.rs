@@ -13,6 +13,8 @@
 //! Source: etcd `etcdutl/snapshot/v3_snapshot.go` @ v3.5.33, v3.6.14, v3.7.1.
 
 mod mark;
+pub mod member_file;
+pub mod membership;
 mod place;
 mod plan;
 mod publish;

@@ -36,6 +36,8 @@ pub struct Summary {
     pub starts_on: StartsOn,
     /// The new members.
     pub members: Vec<Member>,
+    /// Those that the snapshot lists.
+    pub members_before: Vec<Member>,
     /// The new cluster.
     pub cluster: ClusterId,
     /// Revision of the store as it was.
@@ -102,6 +104,7 @@ impl<'a> Plan<'a> {
             revision_before,
             revision_after,
             db_size: patched.size(),
+            members_before: state.members.clone(),
             members,
         };
         Ok(Self { patched, snap_name: snap_file::file_name(Term(1), Index(count)), snap, state, summary })

@@ -1,6 +1,7 @@
 //! What a restore is asked for: the cluster, which is the same on every node, and
 //! the place of one member of it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::etcd::peer_url::{InitialCluster, PeerUrl};
@@ -27,6 +28,8 @@ pub struct Request {
 pub struct Membership {
     /// All of them, by name.
     pub cluster: InitialCluster,
+    /// Names of those without a vote.
+    pub learners: BTreeSet<String>,
     /// Goes into the ids, so that clusters with the same URLs differ.
     pub token: String,
 }

@@ -26,6 +26,17 @@ pub(super) struct Document {
     starts_on: Vec<String>,
     digest: &'static str,
     warnings: Vec<WarningDocument>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_flags: Option<Vec<StartDocument>>,
+}
+
+/// How one member is to be started.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct StartDocument {
+    pub(super) name: String,
+    pub(super) form: &'static str,
+    pub(super) text: String,
 }
 
 #[derive(Serialize)]
@@ -45,7 +56,12 @@ struct WarningDocument {
 }
 
 impl Restore {
-    pub(super) fn document(&self, restored: &Restored, warnings: Vec<(&'static str, String)>) -> Document {
+    pub(super) fn document(
+        &self,
+        restored: &Restored,
+        warnings: Vec<(&'static str, String)>,
+        start_flags: Option<Vec<StartDocument>>,
+    ) -> Document {
         let summary = &restored.summary;
         Document {
             schema_version: SCHEMA_VERSION,
@@ -76,6 +92,7 @@ impl Restore {
                 _ => "absent",
             },
             warnings: warnings.into_iter().map(|(code, text)| WarningDocument { code, text }).collect(),
+            start_flags,
         }
     }
 }

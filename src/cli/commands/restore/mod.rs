@@ -1,14 +1,20 @@
 mod document;
+mod membership;
 mod page;
+mod start_flags;
 mod words;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
+use etcdsnap::bolt::Db;
 use etcdsnap::etcd::line::EtcdLine;
-use etcdsnap::etcd::peer_url::{InitialCluster, PeerUrl};
-use etcdsnap::ops::restore::{Membership, Owner, Placement, Request, StartsOn, restore};
+use etcdsnap::ops::restore::membership::Resolved;
+use etcdsnap::ops::restore::{Owner, Placement, Request, RestoreError, StartsOn, restore};
 use etcdsnap::ops::verify::{Options, Values};
+
+use membership::Members;
+use start_flags::StartForm;
 
 use super::{PageFormat, write_json};
 use crate::cli::failure::Failure;
@@ -28,7 +34,10 @@ use crate::cli::{Context, Outcome, progress, tell};
 ///     --initial-cluster node1=https://10.20.30.101:2380
 ///
 /// Or the same snapshot on every node, each with its own --name and peer URL and
-/// the same --initial-cluster; start etcd only when all of them are restored.
+/// the same --initial-cluster; start etcd only when all of them are restored. The
+/// members can also be those of a file, or of the snapshot, perhaps elsewhere:
+///   etcdsnap restore snap.db --name node1 --data-dir /var/lib/etcd \
+///     --same-members --map-url 10.20.30.101=10.20.40.101
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Restore {
@@ -44,15 +53,8 @@ pub(crate) struct Restore {
     /// Where the WAL goes [default: DATA-DIR/member/wal]
     #[arg(long, value_name = "DIR")]
     wal_dir: Option<PathBuf>,
-    /// All members of the new cluster: NAME=URL,NAME=URL...
-    #[arg(long, value_name = "MEMBERS", default_value = "default=http://localhost:2380")]
-    initial_cluster: String,
-    /// Sets clusters with the same URLs apart
-    #[arg(long, value_name = "TOKEN", default_value = "etcd-cluster")]
-    initial_cluster_token: String,
-    /// Peer URLs of this member, as in --initial-cluster
-    #[arg(long, value_name = "URLS", default_value = "http://localhost:2380")]
-    initial_advertise_peer_urls: String,
+    #[command(flatten)]
+    members: Members,
     /// Restore without a digest, or in spite of one that does not match; all other
     /// checks hold
     #[arg(long)]
@@ -71,6 +73,9 @@ pub(crate) struct Restore {
     /// Mode of the data directory [default: 700, or as it is]
     #[arg(long, value_name = "MODE", value_parser = parse_mode)]
     mode: Option<u32>,
+    /// Also print how etcd is to be started on the result
+    #[arg(long, value_name = "FORM", value_enum)]
+    start_flags: Option<StartForm>,
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t = PageFormat::Text)]
     output: PageFormat,
@@ -114,8 +119,21 @@ fn parse_mode(text: &str) -> Result<u32, String> {
 
 impl Restore {
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
-        let (request, placement) = self.request()?;
+        self.check_flags()?;
+        // What is wrong with the command line is told before the snapshot is opened.
+        let early = (!self.members.are_in_the_snapshot()).then(|| self.members.resolve(None, &self.file));
+        let early = early.transpose()?;
         let source = self.opening.source(&self.file)?;
+        let resolved = match early {
+            Some(resolved) => resolved,
+            None => {
+                let db = Db::open(source.bytes()).map_err(|error| self.failure(error.into(), &source))?;
+                let resolved = self.members.resolve(Some(&db), &self.file);
+                source.finish()?;
+                resolved?
+            }
+        };
+        let (request, placement) = self.request(&resolved)?;
         let total = source.bytes().len() as u64;
         let settings = self.threads.settings(context);
         // Hashing and writing go side by side; whichever is behind is the measure.
@@ -130,14 +148,22 @@ impl Restore {
             restore(&source, &request, &placement, &settings)
         })
         .map_err(|error| self.failure(error, &source))?;
-        let warnings: Vec<_> = restored.warnings.iter().map(|warning| words::words(warning, self)).collect();
+        let token = &request.membership.token;
+        let mut warnings: Vec<_> =
+            restored.warnings.iter().map(|warning| words::words(warning, token)).collect();
+        warnings.extend(membership::doubt(&resolved));
         for (_, text) in &warnings {
             // Not even --quiet hides a trap.
             tell(format_args!("warning: {text}"));
         }
         let told = match self.output {
-            PageFormat::Json => write_json(context.out, &self.document(&restored, warnings)),
-            PageFormat::Text => self.text(context, &restored),
+            PageFormat::Json => {
+                write_json(context.out, &self.document(&restored, warnings, self.starts(&request, &restored)))
+            }
+            PageFormat::Text => {
+                let page = self.text(context, &restored);
+                page.and_then(|()| self.start_section(context.out, &request, &restored))
+            }
         };
         let told = told.and_then(|()| context.out.flush().map_err(Failure::from));
         told.map_err(|failure| {
@@ -146,12 +172,7 @@ impl Restore {
         Ok(Outcome::Yes)
     }
 
-    fn failure(
-        &self,
-        error: etcdsnap::ops::restore::RestoreError,
-        source: &etcdsnap::source::Source,
-    ) -> Failure {
-        use etcdsnap::ops::restore::RestoreError;
+    fn failure(&self, error: RestoreError, source: &etcdsnap::source::Source) -> Failure {
         if let RestoreError::NotADatabase(error) = error {
             let error = etcdsnap::etcd::snapshot::SnapshotError::NotADatabase {
                 path: self.file.clone(),
@@ -163,21 +184,20 @@ impl Restore {
         error.into()
     }
 
-    fn request(&self) -> Result<(Request, Placement), Failure> {
+    fn check_flags(&self) -> Result<(), Failure> {
         if (self.bump_revision > 0) != self.mark_compacted {
             return Err(Failure::usage("--bump-revision and --mark-compacted go together").hint(
                 "with a higher revision, clients that watch from an old one must be told to start anew",
             ));
         }
-        let url_hint = "a URL is https://HOST:PORT, with nothing behind the port";
-        let cluster = InitialCluster::parse(&self.initial_cluster)
-            .map_err(|error| Failure::usage(format!("--initial-cluster: {error}")).hint(url_hint))?;
-        let advertised = PeerUrl::parse_list(&self.initial_advertise_peer_urls).map_err(|error| {
-            Failure::usage(format!("--initial-advertise-peer-urls: {error}")).hint(url_hint)
-        })?;
+        Ok(())
+    }
+
+    fn request(&self, resolved: &Resolved) -> Result<(Request, Placement), Failure> {
+        let advertised = self.members.advertised(&self.name, &resolved.membership)?;
         let data_dir = self.data_dir.clone().unwrap_or_else(|| PathBuf::from(format!("{}.etcd", self.name)));
         let request = Request {
-            membership: Membership { cluster, token: self.initial_cluster_token.clone() },
+            membership: resolved.membership.clone(),
             skip_hash_check: self.skip_hash_check,
             bump_revision: self.mark_compacted.then_some(self.bump_revision),
             verify: Options { prefixes: self.kubernetes.prefixes(), values: Values::First, keyring: None },
@@ -190,6 +210,7 @@ impl Restore {
             owner: self.owner.map(|OwnerArgument(owner)| owner),
             mode: self.mode,
         };
+        self.check_start_flags(&request, &placement)?;
         Ok((request, placement))
     }
 }

@@ -3,10 +3,9 @@
 use std::io::Write;
 
 use etcdsnap::etcd::line::EtcdLine;
-use etcdsnap::ops::member_list::DEFAULT_TOKEN;
 use etcdsnap::ops::restore::Restored;
 
-use super::{Restore, lines, quoted, shown};
+use super::{Restore, lines, shown};
 use crate::cli::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output::size::{grouped, humanized};
@@ -57,15 +56,9 @@ impl Restore {
     /// goes into the database or the ids must be the same for all.
     fn command_for(&self, name: &str, urls: &str) -> String {
         let mut words = vec!["etcdsnap".to_owned(), "restore".to_owned(), shown(&self.file)];
-        let mut flag = |flag: &str, value: &str| words.extend([flag.to_owned(), quoted(value)]);
-        flag("--name", name);
-        flag("--initial-advertise-peer-urls", urls);
-        flag("--initial-cluster", &self.initial_cluster);
-        if self.initial_cluster_token != DEFAULT_TOKEN {
-            flag("--initial-cluster-token", &self.initial_cluster_token);
-        }
+        words.extend(self.members.words(name, urls));
         if self.mark_compacted {
-            flag("--bump-revision", &self.bump_revision.to_string());
+            words.extend(["--bump-revision".to_owned(), self.bump_revision.to_string()]);
             words.push("--mark-compacted".to_owned());
         }
         if self.skip_hash_check {
