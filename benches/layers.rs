@@ -15,14 +15,14 @@ use etcdsnap::etcd::hash_kv::hash_kv;
 use etcdsnap::etcd::keyspace::KeyspaceFold;
 use etcdsnap::etcd::peer_url::{InitialCluster, PeerUrl};
 use etcdsnap::etcd::record::Records;
-use etcdsnap::etcd::snapshot::{Snapshot, check_digest, trailer};
+use etcdsnap::etcd::snapshot::{Snapshot, hash_content};
 use etcdsnap::etcd::state::State;
 use etcdsnap::etcd::status_hash::StatusHash;
 use etcdsnap::kube::field_set::FieldSet;
 use etcdsnap::kube::object::{self, Object};
 use etcdsnap::kube::{json, yaml};
 use etcdsnap::ops::list::{Selection, list};
-use etcdsnap::ops::restore::{Membership, Placement, Request, restore};
+use etcdsnap::ops::restore::{Existing, Membership, Placement, Request, restore};
 use etcdsnap::ops::verify::{Options, Values, verify};
 use etcdsnap::ops::{Progress, Settings, keys, status};
 
@@ -61,7 +61,7 @@ fn layers(criterion: &mut Criterion) {
     let state = State::read(&db);
     let last = walk(&db, &Records(KeyspaceFold::new(db.image)), &options).0.0.last;
     group.bench_function("hashkv", |b| b.iter(|| hash_kv(&db, last, state.compact_revision(), &options)));
-    group.bench_function("digest", |b| b.iter(|| check_digest(bytes, &trailer(&db, bytes), |_, _| {})));
+    group.bench_function("digest", |b| b.iter(|| hash_content(bytes, |_, _| {})));
     group.finish();
 
     objects(criterion, &snapshot);
@@ -95,8 +95,8 @@ fn layers(criterion: &mut Criterion) {
             let request = Request {
                 membership: Membership { cluster, token: "etcd-cluster".into(), ..Membership::default() },
                 skip_hash_check: true,
-                bump_revision: None,
                 verify: Options { values: Values::First, ..Options::default() },
+                ..Request::default()
             };
             let placement = Placement {
                 name: "default".into(),
@@ -105,6 +105,7 @@ fn layers(criterion: &mut Criterion) {
                 wal_dir: None,
                 owner: None,
                 mode: None,
+                existing: Existing::Refuse,
             };
             restore(snapshot.source(), &request, &placement, &settings).unwrap();
             folder

@@ -6,9 +6,18 @@
 
 use std::path::PathBuf;
 
+use etcdsnap::bolt::Db;
 use etcdsnap::etcd::snapshot::Snapshot;
+use etcdsnap::kube::field_set::FieldSet;
+use etcdsnap::kube::object::Options as Decoding;
+use etcdsnap::kube::table::{Context, printer};
+use etcdsnap::kube::value::Value;
+use etcdsnap::kube::{json, yaml};
+use etcdsnap::ops::export::{Request, export};
 use etcdsnap::ops::hashkv::hashkv;
 use etcdsnap::ops::list::{Selection, list};
+use etcdsnap::ops::objects::{Place, StoredObject, objects};
+use etcdsnap::ops::reader::{Buffer, Outcome, Reader};
 use etcdsnap::ops::verify::{Options, verify};
 use etcdsnap::ops::{Progress, Settings, keys, status};
 use peak_alloc::PeakAlloc;
@@ -51,4 +60,69 @@ fn main() {
         let listing = list(&db, &Selection::default(), &settings).unwrap();
         drop(listing.counts(settings.threads));
     });
+    let place = Place { path: "pods".to_owned(), namespace: None };
+    let pods = count(&db, &place, &settings);
+    println!("{pods} pods");
+    let printer = printer("", "Pod").unwrap();
+    let context = Context::new(None);
+    let row = |object: &Value<'_>, text: &mut Vec<u8>| {
+        for cell in printer.cells(object, &context) {
+            text.extend_from_slice(cell.as_bytes());
+        }
+    };
+    let shown = FieldSet::only(printer.reads(false).map(|path| path.trim_end_matches("{}")));
+    measure("get pods", pods, || get(&db, &place, shown, row, &settings));
+    let item = |object: &Value<'_>, text: &mut Vec<u8>| yaml::write_item(object, 0, text);
+    measure("get pods -o yaml", pods, || get(&db, &place, Decoding::default().fields, item, &settings));
+    measure("export", live, || {
+        let request = Request::default();
+        let written = export(
+            &db,
+            &request,
+            &settings,
+            |object| {
+                let mut text = Vec::new();
+                json::write_compact(object, &mut text);
+                text
+            },
+            |manifest| if manifest.text.is_empty() { Err(()) } else { Ok(()) },
+        );
+        drop(written.unwrap());
+    });
+}
+
+fn count(db: &Db<'_>, place: &Place, settings: &Settings<'_>) -> u64 {
+    let reader = Reader::default();
+    let found = objects(db, std::slice::from_ref(place), &reader.prefixes, None, settings).unwrap();
+    let mut count = 0;
+    found.at(place, settings.threads, |run| run.count() as u64, |run| count += run);
+    count
+}
+
+/// As the command reads and prints, into the void.
+fn get(
+    db: &Db<'_>,
+    place: &Place,
+    fields: FieldSet,
+    print: impl Fn(&Value<'_>, &mut Vec<u8>) + Sync,
+    settings: &Settings<'_>,
+) {
+    let mut reader = Reader::default();
+    reader.options.fields = fields;
+    let found = objects(db, std::slice::from_ref(place), &reader.prefixes, None, settings).unwrap();
+    let mut length = 0;
+    let work = |run: &mut dyn Iterator<Item = StoredObject<'_>>| {
+        let mut buffer = Buffer::default();
+        let mut text = Vec::new();
+        for stored in run {
+            reader.read(&stored, &mut buffer, |outcome| {
+                if let Outcome::Object { object, .. } = outcome {
+                    print(&object.value, &mut text);
+                }
+            });
+        }
+        text
+    };
+    found.at(place, settings.threads, work, |text| length += text.len());
+    assert!(length > 0);
 }

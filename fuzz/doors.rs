@@ -21,7 +21,7 @@ use etcdsnap::kube::select::labels::LabelSelector;
 use etcdsnap::kube::table;
 use etcdsnap::kube::value::Value;
 use etcdsnap::kube::{cbor, dated, json, yaml};
-use etcdsnap::ops::{Progress, Settings, hashkv, keys, status, verify};
+use etcdsnap::ops::{self, Progress, Settings, hashkv, keys, status, verify};
 use etcdsnap::source::Source;
 
 /// A door: its name and the function behind it.
@@ -30,6 +30,7 @@ pub(crate) type Door = (&'static str, fn(&[u8]));
 /// All of them.
 pub(crate) const DOORS: &[Door] = &[
     ("db", db),
+    ("carve", carve),
     ("entries", entries),
     ("envelope", envelope),
     ("object", object),
@@ -59,6 +60,20 @@ pub(crate) fn db(bytes: &[u8]) {
         let options = WalkOptions { threads: NonZeroUsize::MIN, only: None, progress: None };
         let _ = walk(&db, &(), &options);
     }
+}
+
+/// Bytes that are searched for what is left in them.
+pub(crate) fn carve(bytes: &[u8]) {
+    let progress = Progress::default();
+    let settings = Settings { threads: NonZeroUsize::MIN, skip_damaged: false, progress: &progress };
+    let source = Source::from_bytes("fuzz.db", bytes.to_vec());
+    let Ok(carved) = ops::carve::carve(&source, &settings) else { return };
+    let prefixes = Prefixes::well_known();
+    for found in &carved.found {
+        let remnant = found.read(carved.file()).expect("what was found can be read again");
+        let _ = ops::carve::Label::of(&remnant, &prefixes);
+    }
+    assert!(carved.searched.unexplained <= carved.searched.bytes());
 }
 
 /// What stands in etcd's buckets, key and value told apart by the first byte.

@@ -109,6 +109,7 @@ fn help_of_every_command_is_as_recorded() {
         "export",
         "encryption",
         "restore",
+        "repack",
         "version",
         "completion",
         "man",

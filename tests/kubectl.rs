@@ -131,6 +131,11 @@ fn paths_and_columns_of_the_users_own() {
         get(&["wd", "-A", "-o", "custom-columns=NAME:.metadata.name,SIZE:.spec.size"]),
         "NAME   SIZE\nw1     1\nw2     2\nw3     <none>\n"
     );
+    // kubectl puts the objects of all types into one list, so they are one table.
+    assert_eq!(
+        get(&["secret,wd", "-n", "shop", "-o", "custom-columns=NAME:.metadata.name,KIND:.kind"]),
+        "NAME      KIND\ndb-pass   Secret\nweb-tls   Secret\nw1        Widget\nw2        Widget\n"
+    );
     let labels = get(&[
         "pods",
         "-n",

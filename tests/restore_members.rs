@@ -263,6 +263,56 @@ fn how_to_start_stands_behind_the_page_and_in_the_document() {
 }
 
 #[test]
+fn learners_of_a_list_stay_learners() {
+    let place = place();
+    let list = "members:\n- {name: node1, peerURLs: ['https://a:1']}\n- {name: node2, peerURLs: ['https://b:1'], learner: true}\n";
+    let file = write(&place, "members.yaml", list);
+    let more = ["--name=node1", "--members-file", &file];
+    restore(&place, &fixture("etcd-3.6"), &more).exits(0).says("promote");
+    let kept = place.path().join("kept.db");
+    fs::rename(place.path().join("etcd/member/snap/db"), &kept).expect("moved");
+    let same = ["--name=node2", "--same-members", "--skip-hash-check", "-o", "json"];
+    let document = restore(&place, text(&kept), &same).exits(0).json();
+    let learners: Vec<_> = document["members"]
+        .as_array()
+        .expect("members")
+        .iter()
+        .map(|member| (member["name"].to_string(), member["isLearner"] == true))
+        .collect();
+    assert!(learners.contains(&("\"node1\"".to_owned(), false)), "{learners:?}");
+    assert!(learners.contains(&("\"node2\"".to_owned(), true)), "{learners:?}");
+    // With the only voter made one as well, nobody is left.
+    restore(&place, text(&kept), &[&same[..], &["--learners", "node1"]].concat()).refuses(2);
+}
+
+#[test]
+fn all_members_and_a_plan_say_how_to_start_as_well() {
+    let place = place();
+    let db = three(&place);
+    let out_dir = place.path().join("all");
+    let more = ["--same-members", "--skip-hash-check", "--all-members", "--out-dir", text(&out_dir)];
+    for dry_run in [&["--dry-run"][..], &[]] {
+        let json = [&["restore", &db][..], &more, dry_run, &["--start-flags=env", "-o", "json"]].concat();
+        let document = ask(&json).exits(0).json();
+        let starts = document["startFlags"].as_array().expect("a list");
+        let names: Vec<_> = starts.iter().map(|start| start["name"].as_str().expect("a name")).collect();
+        assert_eq!(names, ["node1", "node2", "node3"]);
+        for (name, start) in names.iter().zip(starts) {
+            let text = start["text"].as_str().expect("text");
+            assert!(text.contains(&format!("\nETCD_NAME={name}\nETCD_DATA_DIR=/var/lib/etcd\n")), "{text}");
+            assert!(text.contains(document["state"].as_str().expect("a state")), "{text}");
+        }
+        assert_eq!(out_dir.exists(), dry_run.is_empty());
+    }
+    fs::remove_dir_all(&out_dir).expect("removed");
+    let answer = ask(&[&["restore", &db][..], &more, &["--start-flags=kubeadm"]].concat()).exits(0);
+    let section = answer.text().split_once("\nTo start it:\n\n").expect("a section").1;
+    assert_eq!(section.matches("\n# On node").count(), 3, "{section}");
+    assert_eq!(section.matches("\n# 4. ").count(), 1, "{section}");
+    assert!(section.contains("bring each member to its node"), "{section}");
+}
+
+#[test]
 fn what_cannot_be_written_down_is_said_before_anything_is_restored() {
     let place = place();
     let name = "n\nLD_PRELOAD=x";

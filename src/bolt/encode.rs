@@ -29,58 +29,177 @@ pub(crate) struct TooLarge;
 /// The longest page run that bbolt reads.
 const MAX_RUN: usize = 0x7FFF_FFFF;
 
-/// Bytes of the data behind the table, or why there can be no such page.
-fn data_size<'e>(parts: impl Iterator<Item = (&'e [u8], &'e [u8])>) -> Result<(u16, usize), TooLarge> {
-    let (mut count, mut size) = (0u16, 0usize);
-    for (key, value) in parts {
+/// One element of a page's table; its key, and of a leaf its value, follow those
+/// of the elements before it.
+#[derive(Debug, Clone, Copy)]
+enum Element {
+    Leaf { flags: u32, key: u32, value: u32 },
+    Branch { key: u32, child: PageId },
+}
+
+/// A page to which elements are added one after the other.
+#[derive(Debug, Clone)]
+pub(crate) struct Draft {
+    flags: PageFlags,
+    elements: Vec<Element>,
+    data: Vec<u8>,
+    /// Header, table and data.
+    size: usize,
+    /// Whether only the size is wanted.
+    measured_only: bool,
+}
+
+impl Draft {
+    pub(crate) fn leaf() -> Self {
+        Self::new(PageFlags::LEAF)
+    }
+
+    pub(crate) fn branch() -> Self {
+        Self::new(PageFlags::BRANCH)
+    }
+
+    fn new(flags: PageFlags) -> Self {
+        Self { flags, elements: Vec::new(), data: Vec::new(), size: HEADER_SIZE, measured_only: false }
+    }
+
+    /// To learn how long the page would be: keys and values are not kept.
+    pub(crate) fn measured_only(self) -> Self {
+        Self { measured_only: true, ..self }
+    }
+
+    /// Bytes of the page without padding.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Bytes of the page with another element.
+    pub(crate) fn size_with(&self, key: &[u8], value: &[u8]) -> usize {
+        self.size.saturating_add(HEADER_SIZE).saturating_add(key.len()).saturating_add(value.len())
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.elements.len()
+    }
+
+    /// Makes it an empty page of the same kind.
+    pub(crate) fn clear(&mut self) {
+        self.elements.clear();
+        self.data.clear();
+        self.size = HEADER_SIZE;
+    }
+
+    /// Takes in the bytes of an element, whose lengths are returned.
+    fn take(&mut self, key: &[u8], value: &[u8]) -> Result<(u32, u32), TooLarge> {
         // 0xFFFF elements are legal for bbolt, one less leaves no doubt.
-        count = count.checked_add(1).filter(|count| *count < u16::MAX).ok_or(TooLarge)?;
+        if self.elements.len() >= usize::from(u16::MAX).saturating_sub(1) {
+            return Err(TooLarge);
+        }
         if key.is_empty() || key.len() > MAX_KEY_SIZE as usize {
             return Err(TooLarge);
         }
-        size = size
-            .checked_add(HEADER_SIZE)
-            .and_then(|size| size.checked_add(key.len()))
-            .and_then(|size| size.checked_add(value.len()))
-            .ok_or(TooLarge)?;
+        let size = self.size_with(key, value);
+        if size > MAX_RUN {
+            return Err(TooLarge);
+        }
+        self.size = size;
+        if !self.measured_only {
+            self.data.extend_from_slice(key);
+            self.data.extend_from_slice(value);
+        }
+        Ok((
+            u32::try_from(key.len()).map_err(|_| TooLarge)?,
+            u32::try_from(value.len()).map_err(|_| TooLarge)?,
+        ))
     }
-    let size = size.checked_add(HEADER_SIZE).filter(|size| *size <= MAX_RUN).ok_or(TooLarge)?;
-    Ok((count, size))
+
+    /// Adds a key and its value.
+    pub(crate) fn push(&mut self, entry: &LeafEntry<'_>) -> Result<(), TooLarge> {
+        let (key, value) = self.take(entry.key, entry.value)?;
+        let flags = if entry.is_bucket { BUCKET_FLAG } else { 0 };
+        self.elements.push(Element::Leaf { flags, key, value });
+        Ok(())
+    }
+
+    /// Adds a child.
+    pub(crate) fn push_child(&mut self, entry: &BranchEntry<'_>) -> Result<(), TooLarge> {
+        let (key, _) = self.take(entry.key, &[])?;
+        self.elements.push(Element::Branch { key, child: entry.child });
+        Ok(())
+    }
+
+    /// Takes the last child out again.
+    pub(crate) fn pop_child(&mut self) -> Option<(Vec<u8>, PageId)> {
+        let Some(Element::Branch { key, child }) = self.elements.last().copied() else { return None };
+        let start = self.data.len().checked_sub(key as usize)?;
+        self.elements.pop();
+        self.size = self.size.saturating_sub(HEADER_SIZE).saturating_sub(key as usize);
+        Some((self.data.split_off(start), child))
+    }
+
+    /// The key of the first element.
+    pub(crate) fn first_key(&self) -> Option<&[u8]> {
+        let (Element::Leaf { key, .. } | Element::Branch { key, .. }) = *self.elements.first()?;
+        self.data.get(..key as usize)
+    }
+
+    /// Pages that the page's run takes.
+    pub(crate) fn pages(&self, page_size: PageSize) -> u64 {
+        (self.size as u64).div_ceil(page_size.bytes())
+    }
+
+    /// Appends the page to `bytes`: padded to whole pages, or, without a page
+    /// size, as the image inside an inline bucket.
+    pub(crate) fn write(
+        &self,
+        id: PageId,
+        page_size: Option<PageSize>,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), TooLarge> {
+        let pages = page_size.map_or(1, |page_size| self.pages(page_size));
+        let overflow = u32::try_from(pages.saturating_sub(1)).map_err(|_| TooLarge)?;
+        let length = match page_size {
+            Some(page_size) => {
+                usize::try_from(pages.saturating_mul(page_size.bytes())).map_err(|_| TooLarge)?
+            }
+            None => self.size,
+        };
+        let count = u16::try_from(self.elements.len()).map_err(|_| TooLarge)?;
+        let start = bytes.len();
+        bytes.reserve(length);
+        bytes.extend_from_slice(&RawHeader { id: id.0, flags: self.flags, count, overflow }.to_bytes());
+        let mut data = HEADER_SIZE.saturating_mul(usize::from(count).saturating_add(1));
+        for element in &self.elements {
+            let here = bytes.len().saturating_sub(start);
+            // From the element's own start to its data.
+            let position = data.checked_sub(here).and_then(|position| u32::try_from(position).ok());
+            let position = position.ok_or(TooLarge)?.to_le_bytes();
+            match *element {
+                Element::Leaf { flags, key, value } => {
+                    for word in [flags.to_le_bytes(), position, key.to_le_bytes(), value.to_le_bytes()] {
+                        bytes.extend_from_slice(&word);
+                    }
+                    data = data.saturating_add(key as usize).saturating_add(value as usize);
+                }
+                Element::Branch { key, child } => {
+                    bytes.extend_from_slice(&position);
+                    bytes.extend_from_slice(&key.to_le_bytes());
+                    bytes.extend_from_slice(&child.0.to_le_bytes());
+                    data = data.saturating_add(key as usize);
+                }
+            }
+        }
+        // Of a page that was only measured the data is not there: zeros.
+        bytes.extend_from_slice(&self.data);
+        bytes.resize(start.saturating_add(length), 0);
+        Ok(())
+    }
 }
 
 /// Bytes that a leaf page with these entries has, without padding.
 pub(crate) fn leaf_size(entries: &[LeafEntry<'_>]) -> Result<usize, TooLarge> {
-    data_size(entries.iter().map(|entry| (entry.key, entry.value))).map(|(_, size)| size)
-}
-
-/// Where the data of a page with `count` elements begins.
-fn table_end(count: u16) -> usize {
-    HEADER_SIZE.saturating_mul(usize::from(count).saturating_add(1))
-}
-
-/// `pos` of an element: from its own start, `element`, to its data.
-fn position(data: usize, element: usize) -> Result<u32, TooLarge> {
-    data.checked_sub(element).and_then(|position| u32::try_from(position).ok()).ok_or(TooLarge)
-}
-
-fn header(
-    id: PageId,
-    flags: PageFlags,
-    count: u16,
-    size: usize,
-    page_size: Option<PageSize>,
-) -> Result<(Vec<u8>, usize), TooLarge> {
-    let page = page_size.map_or(1, |page_size| page_size.bytes());
-    let length = (size as u64).checked_next_multiple_of(page).ok_or(TooLarge)?;
-    let overflow = match page_size {
-        Some(page_size) => page_size.pages_in(length).saturating_sub(1),
-        None => 0,
-    };
-    let overflow = u32::try_from(overflow).map_err(|_| TooLarge)?;
-    let length = usize::try_from(length).map_err(|_| TooLarge)?;
-    let mut bytes = Vec::with_capacity(length);
-    bytes.extend_from_slice(&RawHeader { id: id.0, flags, count, overflow }.to_bytes());
-    Ok((bytes, length))
+    let mut page = Draft::leaf().measured_only();
+    entries.iter().try_for_each(|entry| page.push(entry))?;
+    Ok(page.size())
 }
 
 /// A leaf page run: padded to whole pages, or, without a page size, the image
@@ -90,22 +209,10 @@ pub(crate) fn leaf_page(
     entries: &[LeafEntry<'_>],
     page_size: Option<PageSize>,
 ) -> Result<Vec<u8>, TooLarge> {
-    let (count, size) = data_size(entries.iter().map(|entry| (entry.key, entry.value)))?;
-    let (mut bytes, length) = header(id, PageFlags::LEAF, count, size, page_size)?;
-    let mut data = table_end(count);
-    for entry in entries {
-        let position = position(data, bytes.len())?;
-        bytes.extend_from_slice(&(if entry.is_bucket { BUCKET_FLAG } else { 0 }).to_le_bytes());
-        bytes.extend_from_slice(&position.to_le_bytes());
-        bytes.extend_from_slice(&u32::try_from(entry.key.len()).map_err(|_| TooLarge)?.to_le_bytes());
-        bytes.extend_from_slice(&u32::try_from(entry.value.len()).map_err(|_| TooLarge)?.to_le_bytes());
-        data = data.saturating_add(entry.key.len()).saturating_add(entry.value.len());
-    }
-    for entry in entries {
-        bytes.extend_from_slice(entry.key);
-        bytes.extend_from_slice(entry.value);
-    }
-    bytes.resize(length, 0);
+    let mut page = Draft::leaf();
+    entries.iter().try_for_each(|entry| page.push(entry))?;
+    let mut bytes = Vec::new();
+    page.write(id, page_size, &mut bytes)?;
     Ok(bytes)
 }
 
@@ -115,19 +222,9 @@ pub(crate) fn branch_page(
     entries: &[BranchEntry<'_>],
     page_size: PageSize,
 ) -> Result<Vec<u8>, TooLarge> {
-    let (count, size) = data_size(entries.iter().map(|entry| (entry.key, &[][..])))?;
-    let (mut bytes, length) = header(id, PageFlags::BRANCH, count, size, Some(page_size))?;
-    let mut data = table_end(count);
-    for entry in entries {
-        let position = position(data, bytes.len())?;
-        bytes.extend_from_slice(&position.to_le_bytes());
-        bytes.extend_from_slice(&u32::try_from(entry.key.len()).map_err(|_| TooLarge)?.to_le_bytes());
-        bytes.extend_from_slice(&entry.child.0.to_le_bytes());
-        data = data.saturating_add(entry.key.len());
-    }
-    for entry in entries {
-        bytes.extend_from_slice(entry.key);
-    }
-    bytes.resize(length, 0);
+    let mut page = Draft::branch();
+    entries.iter().try_for_each(|entry| page.push_child(entry))?;
+    let mut bytes = Vec::new();
+    page.write(id, Some(page_size), &mut bytes)?;
     Ok(bytes)
 }

@@ -5,9 +5,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use etcdsnap::bolt::OpenError;
+use etcdsnap::etcd::membership::NewMembersError;
 use etcdsnap::etcd::snapshot::{FileKind, SnapshotError};
 use etcdsnap::ops::OpError;
+use etcdsnap::ops::rebuild::RebuildError;
+use etcdsnap::ops::repack::RepackError;
 use etcdsnap::ops::restore::{RestoreError, TargetError};
+use etcdsnap::ops::whole_file::FileError;
 use etcdsnap::source::SourceError;
 
 use super::output::size::humanized;
@@ -44,6 +48,16 @@ impl Failure {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
+    }
+
+    /// What happened.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The exit code.
+    pub(crate) fn code(&self) -> u8 {
+        if self.silent { 0 } else { self.code }
     }
 
     /// Says it on stderr.
@@ -197,6 +211,79 @@ impl From<OpError> for Failure {
     }
 }
 
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        let failure = Self::new(error.to_string());
+        match error {
+            FileError::Exists { .. } => {
+                failure.hint("name a file that is not there yet: nothing is ever overwritten")
+            }
+            FileError::Busy { .. } => failure.hint("wait for it to end"),
+            FileError::Foreign { .. } => failure.hint("look at it, and move it away if it is nobody's"),
+            FileError::NoSpace { path, needed, available } => Self::new(format!(
+                "{} has {} free, {} are needed",
+                path.display(),
+                humanized(available),
+                humanized(needed)
+            ))
+            .hint("free some space, or write to another file system"),
+            FileError::Io { error, .. } => match error.kind() {
+                io::ErrorKind::NotFound => failure.hint("make the directory first"),
+                io::ErrorKind::StorageFull => {
+                    failure.hint("the disk is full; nothing was left behind: free some space and try again")
+                }
+                io::ErrorKind::PermissionDenied => failure.hint("name a directory that you may write to"),
+                _ => failure.hint("the system refused it: check that disk, or write to another one"),
+            },
+            _ => failure,
+        }
+    }
+}
+
+impl From<RebuildError> for Failure {
+    fn from(error: RebuildError) -> Self {
+        let failure = Self::no(error.to_string());
+        match error {
+            RebuildError::Op(error) => error.into(),
+            RebuildError::Refused(refusal) => super::changed::refused(refusal),
+            RebuildError::Compact(_) => Self::no(format!("--compact: {error}")).hint(
+                "--compact now drops all history; `etcdsnap status FILE` tells the revisions there are",
+            ),
+            RebuildError::Damaged(_) | RebuildError::Record(..) => {
+                failure.hint("`etcdsnap verify FILE` tells all that is wrong and what it means")
+            }
+            RebuildError::Build(etcdsnap::bolt::BuildError::Io(error)) => {
+                Self::new(format!("cannot write the result: {error}"))
+                    .hint("nothing was left behind: look at the disk, and try again")
+            }
+            _ => failure.hint("no file that etcd wrote comes to this; `etcdsnap verify FILE` tells more"),
+        }
+    }
+}
+
+impl From<RepackError> for Failure {
+    fn from(error: RepackError) -> Self {
+        let failure = Self::no(error.to_string());
+        match error {
+            RepackError::Source(error) => error.into(),
+            RepackError::File(error) => error.into(),
+            RepackError::Rebuild(error) => error.into(),
+            RepackError::NoMember { .. } => Self::new(error.to_string())
+                .hint("name a data directory (with member/snap/db in it), a db file or a snapshot"),
+            RepackError::Damaged(_) => failure
+                .hint("a clean copy of damaged data would only hide the damage: use another copy or backup")
+                .hint("`etcdsnap verify FILE` tells all that is wrong and what it means"),
+            RepackError::DigestDiffers(_) => failure
+                .hint("a new digest over it would only hide that: use another copy of this backup")
+                .hint("--skip-hash-check goes on; all other checks were passed"),
+            RepackError::ReadBack(_) => failure.hint(
+                "the disk did not keep what was written to it, or the source changed; nothing was published",
+            ),
+            _ => failure,
+        }
+    }
+}
+
 impl From<RestoreError> for Failure {
     fn from(error: RestoreError) -> Self {
         let failure = Self::new(error.to_string());
@@ -234,7 +321,26 @@ impl From<RestoreError> for Failure {
                 "the directory is complete and can be used; run `sync` before you rely on it surviving a power cut",
             ),
             RestoreError::UnknownLine(_) => failure.hint("use a newer etcdsnap, or the etcdutl of that etcd"),
-            RestoreError::BumpTooFar { .. } => failure.hint("1000000000 is what etcd's documentation suggests"),
+            RestoreError::BumpTooFar { .. } => failure
+                .hint("--bump-revision auto goes as far as is needed: 1000000000, or the snapshot's own revision if that is more"),
+            RestoreError::BumpTooShort { .. } => {
+                failure.hint("clients would see the revision go back: use --bump-revision auto")
+            }
+            RestoreError::NewerThanTarget { target, .. } => failure
+                .hint(format!("--downgrade takes the marks of newer lines out of it, as `etcdutl migrate` does, so that etcd {target} starts"))
+                .hint("or leave --target-version out, and start the etcd that the snapshot is from"),
+            RestoreError::CannotDowngrade { .. } => failure
+                .hint("upstream's downgrade ends at 3.5, too: restore with --target-version 3.5 --downgrade"),
+            RestoreError::OtherState { .. } => Self::no(failure.message)
+                .hint("this node's snapshot is another file than the other node's, or flags differ that must be the same: --initial-cluster, --initial-cluster-token, --bump-revision, --target-version and others")
+                .hint("compare `sha256sum FILE` on both, and take the command line that the first restore printed; nothing was written"),
+            RestoreError::HashKv(error) => error.into(),
+            RestoreError::Members(NewMembersError::UnknownLearner { .. }) => {
+                failure.hint("--learners takes names that --initial-cluster has")
+            }
+            RestoreError::Members(NewMembersError::NoVoter) => {
+                failure.hint("leave at least one member out of --learners; learners can be promoted later, one at a time")
+            }
             RestoreError::Target(TargetError::NoSpace { path, needed, available }) => Self::new(format!(
                 "{} has {} free, {} are needed",
                 path.display(),
@@ -244,7 +350,7 @@ impl From<RestoreError> for Failure {
             .hint("free some space, or restore to another file system"),
             RestoreError::Target(error) => match error {
                 TargetError::NotEmpty { .. } => {
-                    failure.hint("restore to a new directory, or move what is there aside: nothing is ever overwritten")
+                    failure.hint("restore to a new directory, or move what is there aside: --force does that (nothing is ever overwritten or deleted)")
                 }
                 TargetError::NotADirectory { .. } => failure.hint("name a directory that is empty or not there yet"),
                 TargetError::Foreign { .. } => failure.hint("look into it, and move it away if it is nobody's"),
@@ -256,7 +362,7 @@ impl From<RestoreError> for Failure {
                     failure.hint("something else has put it there in the meantime: look at it, then restore to a new directory")
                 }
                 TargetError::InUse { .. } => failure.hint(
-                    "stop that etcd first (kubeadm: move its manifest out of /etc/kubernetes/manifests and wait for the container to end)",
+                    "stop that etcd first: `systemctl stop etcd`, or with kubeadm move its manifest out of /etc/kubernetes/manifests and wait for the container to end",
                 ),
                 TargetError::ParentNotADirectory { .. } => {
                     failure.hint("name a directory below another one; those on the way are made if need be")
@@ -265,9 +371,24 @@ impl From<RestoreError> for Failure {
                     failure.hint("make the directory that it leads to (is a disk not mounted?), or name another target")
                 }
                 TargetError::UpFromNowhere { .. } => failure.hint("write the path without `..`"),
+                TargetError::OutDir { .. } => {
+                    failure.hint("name a directory that is not there yet; on a disk of its own, one below its mount point")
+                }
+                TargetError::UnsafeName { .. } => {
+                    failure.hint("restore that member by itself, with --name and a --data-dir of your choice")
+                }
+                TargetError::NotMovable { .. } => {
+                    failure.hint("move what is in it aside by hand, or restore to a new directory")
+                }
                 TargetError::Busy { .. } => failure.hint("wait for it to end"),
                 TargetError::Io { error, .. } if error.kind() == io::ErrorKind::StorageFull => {
                     failure.hint("the disk is full; nothing was left behind: free some space and try again")
+                }
+                TargetError::Io { error, .. } if error.kind() == io::ErrorKind::QuotaExceeded => {
+                    failure.hint("the quota of this user, group or project on that disk is used up; nothing was left behind: free some space, raise it, or restore to another disk")
+                }
+                TargetError::Io { error, .. } if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                    failure.hint("the disk is mounted read-only, perhaps after an error on it (see `dmesg`): mount it writable, or restore to another one")
                 }
                 TargetError::Io { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
                     failure.hint("etcd's directories usually belong to root or etcd: try sudo")
@@ -277,10 +398,16 @@ impl From<RestoreError> for Failure {
                 }
                 _ => failure,
             },
-            RestoreError::ReadBack { .. } => {
+            RestoreError::ReadBack { .. } | RestoreError::StagedWal { .. } | RestoreError::StagedSnap { .. } => {
                 failure.hint("the disk did not keep what was written to it; nothing was published")
             }
             _ => failure,
         }
+    }
+}
+
+impl From<TargetError> for Failure {
+    fn from(error: TargetError) -> Self {
+        RestoreError::Target(error).into()
     }
 }

@@ -17,12 +17,19 @@ use etcdsnap::source::Source;
 use super::failure::Failure;
 use super::{Context, GENERAL};
 
-/// Options of the commands that answer from a file.
+/// Which file a command is about.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Reading {
+pub(crate) struct Naming {
     /// The file, in place of the first word; also from ETCDSNAP_FILE
     #[arg(short, long, value_name = "FILE", env = "ETCDSNAP_FILE", hide_env = true, help_heading = GENERAL)]
     file: Option<PathBuf>,
+}
+
+/// Options of the commands that answer from a file.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Reading {
+    #[command(flatten)]
+    naming: Naming,
     /// Answer from what can be read of a damaged file; exit 1 if anything was left
     /// out
     #[arg(long, help_heading = GENERAL)]
@@ -78,15 +85,10 @@ impl KubernetesKeys {
     }
 }
 
-impl Reading {
-    /// `settings` with what these options say.
-    pub(crate) fn settings<'c>(&self, settings: Settings<'c>) -> Settings<'c> {
-        Settings { skip_damaged: self.skip_damaged, ..settings }
-    }
-
-    /// Opens a file as a snapshot.
-    pub(crate) fn snapshot(&self, path: &Path) -> Result<Snapshot, Failure> {
-        Snapshot::from_source(self.opening.source(path)?).map_err(Failure::from)
+impl Naming {
+    /// The file, if one was given.
+    pub(crate) fn input(&self, words: &[OsString]) -> Vec<PathBuf> {
+        self.split(words).into_iter().map(|(file, _)| file).collect()
     }
 
     /// The file, and the words that are left for the command.
@@ -106,6 +108,28 @@ impl Reading {
             .hint("leave out one of them")),
             (Some(file), _) => Ok((file.clone(), words.to_vec())),
         }
+    }
+}
+
+impl Reading {
+    /// The file, if one was given.
+    pub(crate) fn input(&self, words: &[OsString]) -> Vec<PathBuf> {
+        self.naming.input(words)
+    }
+
+    /// `settings` with what these options say.
+    pub(crate) fn settings<'c>(&self, settings: Settings<'c>) -> Settings<'c> {
+        Settings { skip_damaged: self.skip_damaged, ..settings }
+    }
+
+    /// Opens a file as a snapshot.
+    pub(crate) fn snapshot(&self, path: &Path) -> Result<Snapshot, Failure> {
+        Snapshot::from_source(self.opening.source(path)?).map_err(Failure::from)
+    }
+
+    /// As [`Naming::split`].
+    pub(crate) fn split(&self, words: &[OsString]) -> Result<(PathBuf, Vec<OsString>), Failure> {
+        self.naming.split(words)
     }
 
     /// As [`split`](Self::split), for a command that takes nothing else.
@@ -130,6 +154,13 @@ pub(crate) fn at_most(words: &[OsString], limit: usize) -> Result<(), Failure> {
 /// Bytes that were given as hexadecimal digits.
 #[derive(Debug, Clone)]
 pub(crate) struct HexBytes(Vec<u8>);
+
+impl HexBytes {
+    /// The bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
 
 /// Reads pairs of hexadecimal digits.
 pub(crate) fn bytes_of_hex(text: &str) -> Result<HexBytes, String> {

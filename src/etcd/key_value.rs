@@ -1,6 +1,6 @@
 //! `mvccpb.KeyValue`: what a record of bucket `key` holds.
 
-use crate::codec::protobuf::{Fields, WireFault, take_bytes, take_varint};
+use crate::codec::protobuf::{Fields, WireFault, Writer, take_bytes, take_varint};
 
 /// A revision of a key, borrowed from the file.
 ///
@@ -82,6 +82,22 @@ impl<'a> KeyValue<'a> {
         Ok(parsed)
     }
 
+    /// The message as etcd writes it: fields that are zero or empty are left out.
+    pub fn encode(&self) -> Vec<u8> {
+        let bytes = |writer: Writer, number, value: &[u8]| {
+            if value.is_empty() { writer } else { writer.bytes(number, value) }
+        };
+        let number = |writer: Writer, number, value: i64| {
+            if value == 0 { writer } else { writer.varint(number, value.cast_unsigned()) }
+        };
+        let mut writer = bytes(Writer::new(), 1, self.key);
+        writer = number(writer, 2, self.create_revision);
+        writer = number(writer, 3, self.mod_revision);
+        writer = number(writer, 4, self.version);
+        writer = bytes(writer, 5, self.value);
+        number(writer, 6, self.lease).finish()
+    }
+
     /// Only the key. The first field in all that etcd writes, which is tried
     /// first; the answer is the same as [`parse`](Self::parse) gives for every
     /// message that it accepts.
@@ -105,6 +121,7 @@ mod tests {
         let expected =
             KeyValue { key: b"k1", create_revision: 2, mod_revision: 7, version: 2, value: b"v1b", lease: 0 };
         assert_eq!(parsed, expected);
+        assert_eq!(parsed.encode(), bytes);
         assert_eq!(KeyValue::key_of(bytes), Some(&b"k1"[..]));
     }
 
@@ -126,6 +143,7 @@ mod tests {
                 let message = &message[..end];
                 assert_eq!(KeyValue::parse(message), KeyValue::parse_any(message), "{message:02x?}");
                 if let Ok(parsed) = KeyValue::parse(message) {
+                    assert_eq!(KeyValue::parse(&parsed.encode()), Ok(parsed), "{message:02x?}");
                     assert_eq!(KeyValue::key_of(message), Some(parsed.key), "{message:02x?}");
                 }
             }

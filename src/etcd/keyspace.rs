@@ -271,6 +271,12 @@ impl<'a, L> Keyspace<'a, L> {
         self.sorted_offsets().into_iter().filter_map(move |offset| Record::at(&image, offset))
     }
 
+    /// The live key whose newest record is at `offset`, as [`LiveKey::offset`] told;
+    /// `None` if the file was changed since.
+    pub fn at(&self, offset: FileOffset) -> Option<LiveKey<'a>> {
+        Some(LiveKey { key: key_at(&self.image, offset)?, offset, image: self.image })
+    }
+
     /// The live keys in order. Sorts as it goes; [`by_key`](Self::by_key) is
     /// faster where there are many.
     pub fn iter(&self) -> impl Iterator<Item = LiveKey<'a>> + use<'a, L> {
@@ -340,6 +346,11 @@ pub struct LiveKey<'a> {
 }
 
 impl<'a> LiveKey<'a> {
+    /// Where its newest record is: enough to find it again with [`Keyspace::at`].
+    pub fn offset(&self) -> FileOffset {
+        self.offset
+    }
+
     /// Its newest record; `None` if the file was changed since it was met.
     pub fn record(&self) -> Option<Record<'a>> {
         Record::at(&self.image, self.offset)

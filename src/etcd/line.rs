@@ -29,12 +29,12 @@ impl EtcdLine {
     /// Every line, oldest first.
     pub const ALL: [Self; 4] = [Self::V3_4, Self::V3_5, Self::V3_6, Self::V3_7];
 
-    /// The line whose layout a restore writes, unless told otherwise, for a file
-    /// of this line.
+    /// The line whose layout a restore writes for this line.
     ///
     /// 3.4's own restore leaves the old cluster's members in the database, where
-    /// 3.5 and later take them for members of the new one; so a file of 3.4 is
-    /// restored as 3.5 would.
+    /// 3.5 and later take them for members of the new one, and no voters in the
+    /// WAL, without which 3.6 panics. 3.4 reads past both, so for 3.4 it is done
+    /// as 3.5 does it.
     #[must_use]
     pub fn restored_as(self) -> Self {
         self.max(Self::V3_5)

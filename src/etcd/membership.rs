@@ -8,6 +8,7 @@
 //! Source: `server/etcdserver/api/membership/{member,cluster}.go`,
 //! `server/storage/schema/membership.go` @ v3.6.14; the same in 3.5 and 3.7.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::go_text::{JsonFault, push_json_string, push_json_strings};
@@ -220,10 +221,19 @@ pub enum NewMembersError {
     /// A member has the id that stands for "none" in raft.
     #[error("cannot use 0 as member id")]
     ZeroId,
+    /// A learner that is no member.
+    #[error("learner {name:?} is not in the initial cluster")]
+    UnknownLearner {
+        /// The name.
+        name: String,
+    },
+    /// Nobody is left to vote.
+    #[error("all members are learners, so there is nobody to elect a leader")]
+    NoVoter,
 }
 
 /// The members of a cluster that starts with `token`, by ascending id. All of
-/// them vote: an initial cluster has no learners.
+/// them vote: see [`with_learners`].
 ///
 /// # Errors
 /// [`NewMembersError`]. Upstream looks for equal ids before it looks for 0.
@@ -236,6 +246,29 @@ pub fn new_members(cluster: &InitialCluster, token: &str) -> Result<Vec<Member>,
         is_learner: false,
     });
     sorted_by_id(members)
+}
+
+/// `members`, of whom those that `learners` names have no vote.
+///
+/// # Errors
+/// [`NewMembersError::UnknownLearner`], and [`NewMembersError::NoVoter`] if
+/// nobody else is left.
+pub fn with_learners(
+    mut members: Vec<Member>,
+    learners: &BTreeSet<String>,
+) -> Result<Vec<Member>, NewMembersError> {
+    for name in learners {
+        if !members.iter().any(|member| member.name == *name) {
+            return Err(NewMembersError::UnknownLearner { name: name.clone() });
+        }
+    }
+    for member in &mut members {
+        member.is_learner = learners.contains(&member.name);
+    }
+    if !members.is_empty() && members.iter().all(|member| member.is_learner) {
+        return Err(NewMembersError::NoVoter);
+    }
+    Ok(members)
 }
 
 fn sorted_by_id(members: impl Iterator<Item = Member>) -> Result<Vec<Member>, NewMembersError> {
@@ -348,6 +381,22 @@ mod tests {
         assert_eq!(Removed::parse(b"ff", b""), Err(MembershipFault::RemovedValue { length: 0 }));
         let fault = Removed::parse(b"g\n", b"removed").expect_err("no id");
         assert_eq!(fault.to_string(), "expected a member id in hexadecimal, found key \"g\\\\n\"");
+    }
+
+    #[test]
+    fn learners_are_members_and_leave_a_voter() {
+        let cluster = InitialCluster::parse("a=http://a:1,b=http://b:1").expect("sound");
+        let chosen = |names: &[&str]| {
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            with_learners(new_members(&cluster, "t").expect("distinct"), &names)
+        };
+        let members = chosen(&["b"]).expect("a voter is left");
+        assert!(members.iter().all(|member| member.is_learner == (member.name == "b")));
+        assert!(members.iter().any(|member| member.to_json().contains("\"isLearner\":true")));
+        assert_eq!(chosen(&[]).expect("voters"), new_members(&cluster, "t").expect("distinct"));
+        let unknown = NewMembersError::UnknownLearner { name: "c".to_owned() };
+        assert_eq!(chosen(&["b", "c"]), Err(unknown));
+        assert_eq!(chosen(&["a", "b"]), Err(NewMembersError::NoVoter));
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub mod membership;
 pub mod peer_url;
 pub mod raft;
 pub mod record;
+pub mod remnant;
 pub mod revision;
 pub mod schema;
 pub mod snap_file;
@@ -36,6 +37,7 @@ pub mod status_hash;
 pub mod url_map;
 pub mod v2_store;
 pub mod wal;
+pub mod wal_tail;
 
 pub use go_text::{JsonFault, JsonFaultKind, Quoted};
 pub use go_url::UrlFault;

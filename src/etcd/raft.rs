@@ -11,7 +11,7 @@
 
 use std::fmt;
 
-use super::membership::{ClusterId, MemberId};
+use super::membership::{ClusterId, Member, MemberId};
 use crate::codec::protobuf::{Field, Fields, WireFault, Writer};
 
 /// How fields are written that hold their zero value. Only a change of
@@ -398,6 +398,18 @@ pub struct ConfState {
 }
 
 impl ConfState {
+    /// The configuration of a cluster that starts with `members`: ids in
+    /// ascending order, those who vote apart from those who only listen.
+    pub fn of(members: &[Member]) -> Self {
+        let ids = |learner: bool| {
+            let members = members.iter().filter(|member| member.is_learner == learner);
+            let mut ids: Vec<_> = members.map(|member| member.id).collect();
+            ids.sort_unstable();
+            ids
+        };
+        Self { voters: ids(false), learners: ids(true), ..Self::default() }
+    }
+
     /// The message's bytes.
     pub fn encode(&self, encoding: Encoding) -> Vec<u8> {
         let lists =

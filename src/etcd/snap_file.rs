@@ -81,10 +81,7 @@ pub fn parse(file: &[u8]) -> Result<Snapshot<'_>, SnapFault> {
 /// added, in term 1. Its file is written with [`EtcdLine::encoding`] and named
 /// after its term and index.
 pub fn restored(members: &[Member], line: EtcdLine) -> Snapshot<'static> {
-    let mut voters: Vec<_> = members.iter().map(|member| member.id).collect();
-    voters.sort_unstable();
-    let index = Index(voters.len() as u64);
-    let conf_state = ConfState { voters, ..ConfState::default() };
+    let (conf_state, index) = (ConfState::of(members), Index(members.len() as u64));
     Snapshot {
         data: v2_store::restored(members, line.v2_gets_fail()).into_bytes().into(),
         metadata: SnapshotMetadata { conf_state, index, term: FIRST_TERM },
@@ -138,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restored_snapshot_names_all_voters() {
+    fn a_restored_snapshot_names_all_voters_and_learners() {
         let member = |id| Member {
             id: MemberId(id),
             name: String::new(),
@@ -146,8 +143,10 @@ mod tests {
             client_urls: Vec::new(),
             is_learner: false,
         };
-        let snapshot = restored(&[member(9), member(2)], EtcdLine::V3_6);
+        let learner = Member { is_learner: true, ..member(4) };
+        let snapshot = restored(&[member(9), learner, member(2)], EtcdLine::V3_6);
         assert_eq!(snapshot.metadata.conf_state.voters, [MemberId(2), MemberId(9)]);
-        assert_eq!((snapshot.metadata.term, snapshot.metadata.index), (Term(1), Index(2)));
+        assert_eq!(snapshot.metadata.conf_state.learners, [MemberId(4)]);
+        assert_eq!((snapshot.metadata.term, snapshot.metadata.index), (Term(1), Index(3)));
     }
 }

@@ -219,21 +219,18 @@ impl Trailer {
     }
 }
 
-/// Computes the digest of everything but the last 32 bytes and compares it with
-/// those, as a restore does. `ahead` is called before each piece is read.
-pub fn check_digest(bytes: &[u8], trailer: &Trailer, mut ahead: impl FnMut(usize, usize)) -> DigestVerdict {
+/// SHA-256 of `content`: all of a snapshot but the last 32 bytes, which it should
+/// be equal to. `ahead` is called before each piece is read.
+pub fn hash_content(content: &[u8], mut ahead: impl FnMut(usize, usize)) -> [u8; 32] {
     const PIECE: usize = 4 << 20;
-    let Some(stored) = trailer.digest() else { return DigestVerdict::Absent };
-    let length = bytes.len().saturating_sub(DIGEST_SIZE as usize);
     let mut hash = Sha256Stream::new();
     let mut done = 0usize;
-    for piece in bytes.get(..length).unwrap_or_default().chunks(PIECE) {
+    for piece in content.chunks(PIECE) {
         ahead(done, piece.len());
         hash.update(piece);
         done = done.saturating_add(piece.len());
     }
-    let computed = hash.finish();
-    if computed == stored { DigestVerdict::Matches } else { DigestVerdict::Differs { stored, computed } }
+    hash.finish()
 }
 
 #[cfg(test)]

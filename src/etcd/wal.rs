@@ -97,11 +97,13 @@ impl Segment {
 /// everything but the zeros that fill the segment up to [`PREALLOCATED`].
 ///
 /// In ascending order of ids, each member is added by an entry of its own; the
-/// log says that all of them are committed in term 1, with a vote for the first,
-/// and that a snapshot covers them. `line` is taken as it is: see
+/// log says that all of them are committed in term 1, with a vote for the first
+/// that can be voted for, and that a snapshot covers them. Upstream's restore
+/// knows no learners; they are added as a running cluster adds them. `line` is taken as it is: see
 /// [`EtcdLine::restored_as`] for the layout that a restore should choose.
 pub fn wal_head(node: MemberId, members: &[Member], line: EtcdLine) -> Vec<u8> {
     let encoding = line.encoding();
+    let conf_state = ConfState::of(members);
     let mut members: Vec<&Member> = members.iter().collect();
     members.sort_by_key(|member| member.id);
     let cluster = ClusterId::derive(members.iter().map(|member| member.id));
@@ -113,17 +115,16 @@ pub fn wal_head(node: MemberId, members: &[Member], line: EtcdLine) -> Vec<u8> {
     for member in &members {
         last.0 = last.0.saturating_add(1);
         let context = member.to_json();
-        let change =
-            ConfChange { id: 0, kind: ConfChangeKind::AddNode, node: member.id, context: context.as_bytes() };
+        let kind = if member.is_learner { ConfChangeKind::AddLearnerNode } else { ConfChangeKind::AddNode };
+        let change = ConfChange { id: 0, kind, node: member.id, context: context.as_bytes() };
         let data = change.encode(encoding);
         let entry = Entry { kind: EntryKind::ConfChange, term: FIRST_TERM, index: last, data: &data };
         segment.push(RecordKind::Entry, Some(&entry.encode()));
     }
-    let vote = members.first().map_or(MemberId(0), |member| member.id);
+    let vote = conf_state.voters.first().copied().unwrap_or(MemberId(0));
     let state = HardState { term: FIRST_TERM, vote, commit: last };
     segment.push(RecordKind::State, Some(&state.encode()));
-    let voters = members.iter().map(|member| member.id).collect();
-    let conf_state = line.wal_snapshot_has_conf_state().then(|| ConfState { voters, ..ConfState::default() });
+    let conf_state = line.wal_snapshot_has_conf_state().then_some(conf_state);
     let snapshot = WalSnapshot { index: last, term: FIRST_TERM, conf_state };
     segment.push(RecordKind::Snapshot, Some(&snapshot.encode(encoding)));
     segment.bytes
@@ -401,6 +402,28 @@ mod tests {
         assert_eq!((state.vote, state.commit), (MemberId(0x11ab_c49c_8f7d_2160), Index(3)));
         let snapshot = WalSnapshot::parse(records[7].data).expect("sound");
         assert_eq!(snapshot.conf_state.map(|state| state.voters.len()), Some(3));
+    }
+
+    #[test]
+    fn a_learner_is_added_as_one_and_gets_no_vote() {
+        let cluster = InitialCluster::parse(THREE).expect("sound");
+        let mut members = new_members(&cluster, "etcd-cluster").expect("distinct");
+        // The first by id, which would have had the vote.
+        members[0].is_learner = true;
+        let bytes = wal_head(members[0].id, &members, EtcdLine::V3_6);
+        let records: Vec<_> = Records::new(&bytes).map(|record| record.expect("sound")).collect();
+        let kinds: Vec<_> = records[3..6]
+            .iter()
+            .map(|record| Entry::parse(record.data).expect("sound"))
+            .map(|entry| ConfChange::parse(entry.data).expect("sound").kind)
+            .collect();
+        assert_eq!(kinds, [ConfChangeKind::AddLearnerNode, ConfChangeKind::AddNode, ConfChangeKind::AddNode]);
+        let state = HardState::parse(records[6].data).expect("sound");
+        assert_eq!(state.vote, members[1].id);
+        let snapshot = WalSnapshot::parse(records[7].data).expect("sound");
+        let conf_state = snapshot.conf_state.expect("there");
+        assert_eq!(conf_state.voters, [members[1].id, members[2].id]);
+        assert_eq!(conf_state.learners, [members[0].id]);
     }
 
     #[test]

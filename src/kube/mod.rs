@@ -30,6 +30,7 @@ pub mod protobuf;
 pub mod registry_key;
 pub mod resources;
 pub mod select;
+pub mod stray;
 pub mod table;
 mod text;
 pub mod type_name;

@@ -38,6 +38,12 @@ pub fn hashkv(
     Ok(report)
 }
 
+/// HashKV of a database at its current revision.
+pub(crate) fn of_db(db: &Db<'_>, settings: &Settings<'_>) -> Result<HashKvReport, OpError> {
+    let window = window(db, settings);
+    at(db, window, window.current, window.compact, settings)
+}
+
 fn at(
     db: &Db<'_>,
     window: Window,

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use crate::bolt::{Db, WalkOptions, sample, walk};
+use crate::bolt::{Db, FileOffset, WalkOptions, sample, walk};
 use crate::etcd::hash_kv::Window;
 use crate::etcd::key_value::KeyValue;
 use crate::etcd::keyspace::{Keyspace, KeyspaceFold, LiveKey};
@@ -50,9 +50,10 @@ pub(super) fn options<'s>(settings: &Settings<'s>) -> WalkOptions<'s> {
     WalkOptions { only: Some(&[schema::KEY, schema::META]), ..settings.walk() }
 }
 
-/// Ranges of some thousand keys each, by a sample of the records.
+/// Ranges of a few hundred or thousand keys each, by a sample of the records: what
+/// is made of a few ranges at a time is in memory.
 fn ranges<'a>(db: &Db<'a>) -> Ranges<'a> {
-    const PAGES_PER_RANGE: u64 = 4096;
+    const PAGES_PER_RANGE: u64 = 1024;
     const SAMPLES_PER_RANGE: u32 = 8;
     let count = db.meta.high_water_mark.0.checked_div(PAGES_PER_RANGE).unwrap_or(0);
     let count = u16::try_from(count).unwrap_or(u16::MAX);
@@ -76,6 +77,12 @@ impl<'a> KeyListing<'a> {
     /// The keys in order, one after the other.
     pub fn iter(&self) -> impl Iterator<Item = LiveKey<'a>> + use<'a> {
         self.keyspace.iter().filter(is_visible)
+    }
+
+    /// The key that stood at `offset`, as [`LiveKey::offset`] told; `None` if the file
+    /// was changed since.
+    pub fn at(&self, offset: FileOffset) -> Option<LiveKey<'a>> {
+        self.keyspace.at(offset)
     }
 
     /// Hands the keys to `map`, in runs that follow each other in order, and what becomes of each run to `join`, in

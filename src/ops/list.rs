@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 
-use crate::bolt::Db;
+use crate::bolt::{Db, FileOffset};
 use crate::etcd::hash_kv::Window;
 use crate::etcd::keyspace::LiveKey;
 use crate::etcd::record::Record;
@@ -81,6 +81,12 @@ impl<'a> Listed<'a> {
     /// The type it is counted under.
     pub fn type_key(&self) -> TypeKey<'a> {
         TypeKey::of(&self.registry)
+    }
+
+    /// Where it is: all that need be kept of it to find it again with
+    /// [`ObjectListing::at`].
+    pub fn offset(&self) -> FileOffset {
+        self.live.offset()
     }
 
     /// Its newest record; `None` if the file was changed since it was met.
@@ -265,6 +271,26 @@ impl<'a> ObjectListing<'a> {
     /// which [`objects`](Self::objects) begins with them.
     pub fn counts(&self, threads: NonZeroUsize) -> Vec<Count<'a>> {
         self.count(threads, |listed| self.is_selected(listed))
+    }
+
+    /// What was listed at `offset`, as [`Listed::offset`] told; `None` if the file was
+    /// changed since.
+    pub fn at(&self, offset: FileOffset) -> Option<Listed<'a>> {
+        self.listed(self.listing.at(offset)?)
+    }
+
+    /// As [`objects`](Self::objects), in the order of the file, which is faster.
+    pub fn in_file_order<T: Send>(
+        &self,
+        threads: NonZeroUsize,
+        map: impl Fn(&mut dyn Iterator<Item = Listed<'a>>) -> T + Sync,
+        join: impl FnMut(T) + Send,
+    ) {
+        let map = |run: &mut dyn Iterator<Item = LiveKey<'a>>| {
+            let listed = run.filter_map(|live| self.listed(live));
+            map(&mut listed.filter(|listed| self.is_selected(listed)))
+        };
+        self.listing.in_file_order(threads, map, join);
     }
 
     /// Hands the objects to `map`, in runs that follow each other in the order of

@@ -1,6 +1,7 @@
 //! Questions asked of a snapshot, and deeds done with it. Each returns a report
 //! as data; nothing here prints.
 
+pub mod carve;
 mod damage;
 pub mod dating;
 pub(crate) mod digest;
@@ -14,10 +15,13 @@ pub mod lookup;
 pub mod member_list;
 pub mod objects;
 pub mod reader;
+pub mod rebuild;
 pub mod release;
+pub mod repack;
 pub mod restore;
 pub mod status;
 pub mod verify;
+pub mod whole_file;
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -60,7 +60,7 @@ pub struct StoredObject<'a> {
 }
 
 impl<'a> StoredObject<'a> {
-    fn of(record: Record<'a>, prefixes: &Prefixes) -> Option<Self> {
+    pub(crate) fn of(record: Record<'a>, prefixes: &Prefixes) -> Option<Self> {
         match RegistryKey::parse(record.kv.key, prefixes) {
             RegistryKey::Object(object) => {
                 Some(Self { namespace: object.namespace, name: object.name, record })

@@ -2,10 +2,11 @@
 
 use zeroize::Zeroize;
 
-use crate::kube::encryption::{Keyring, Locked};
+use crate::kube::encryption::{Keyring, open};
+use crate::kube::json::{JsonFault, JsonFaultKind};
 use crate::kube::manifest::redact::Redaction;
-use crate::kube::object::{Object, Options, Undecodable, raw};
-use crate::kube::registry_key::{Prefixes, RegistryKey};
+use crate::kube::object::{BY_NUMBER, Object, Options, RAW, Undecodable, by_number, raw};
+use crate::kube::registry_key::Prefixes;
 use crate::kube::select::fields::FieldSelector;
 use crate::kube::select::labels::LabelSelector;
 use crate::kube::value::{Map, Value};
@@ -33,11 +34,21 @@ pub struct Reader<'r> {
 #[derive(Debug)]
 pub enum Outcome<'v> {
     /// It is as asked for.
-    Object(Object<'v>),
+    Object {
+        /// The object.
+        object: Object<'v>,
+        /// Whether values of it were replaced.
+        redacted: bool,
+    },
     /// It has other labels or fields than asked for.
     NotSelected,
     /// It cannot be read.
-    Unreadable(Unreadable),
+    Unreadable {
+        /// Why.
+        why: Unreadable,
+        /// The value in plain text, if it is not encrypted or was opened.
+        plain: Option<&'v [u8]>,
+    },
 }
 
 /// Why a stored value is not shown as an object.
@@ -62,6 +73,9 @@ impl Unreadable {
             }
             Self::Undecodable(Undecodable::Empty) => "empty".to_owned(),
             Self::Undecodable(Undecodable::Unrecognised) => "not in a form that API servers store".to_owned(),
+            Self::Undecodable(Undecodable::Json(JsonFault {
+                kind: kind @ JsonFaultKind::TooDeep, ..
+            })) => kind.to_string(),
             Self::Undecodable(_) => "damaged or in a form of its own".to_owned(),
         }
     }
@@ -89,32 +103,23 @@ impl Reader<'_> {
         buffer.0.clear();
         buffer.0.extend_from_slice(stored.record.kv.value);
         let bytes = buffer.0.as_slice();
-        let opened = match self.keys {
-            Some(keys) => {
-                let key = RegistryKey::parse(stored.record.kv.key, &self.prefixes);
-                keys.open_at(&key, stored.record.kv.key, bytes).map(Some)
+        let opened = match open(self.keys, &self.prefixes, stored.record.kv.key, bytes) {
+            Ok(opened) => opened,
+            Err(locked) => {
+                let why = Unreadable::Locked(locked.to_string());
+                return then(Outcome::Unreadable { why, plain: None });
             }
-            None => Locked::without_configuration(bytes).map_or(Ok(None), Err),
         };
-        let plain = match &opened {
-            Ok(Some(opened)) => opened,
-            Ok(None) => bytes,
-            // Refused by a server with this configuration, and readable all the same.
-            Err(locked) if locked.encrypted.is_none() => bytes,
-            Err(locked) => return then(Outcome::Unreadable(Unreadable::Locked(locked.to_string()))),
-        };
-        match Object::decode(plain, &self.options) {
-            Err(why) => then(Outcome::Unreadable(Unreadable::Undecodable(why))),
+        match Object::decode(&opened, &self.options) {
+            Err(why) => then(Outcome::Unreadable { why: Unreadable::Undecodable(why), plain: Some(&opened) }),
             Ok(mut object) => {
                 // First: a selector must not tell what is hidden.
-                if let Some(redaction) = self.redaction {
-                    redaction.apply(&mut object.value);
-                }
+                let redacted = self.redaction.is_some_and(|redaction| redaction.apply(&mut object.value));
                 if !self.selects(&object.value) {
                     return then(Outcome::NotSelected);
                 }
                 object.set_resource_version(stored.record.revision.main);
-                then(Outcome::Object(object))
+                then(Outcome::Object { object, redacted })
             }
         }
     }
@@ -124,7 +129,8 @@ impl Reader<'_> {
         self.labels.is_some() || self.fields.is_some()
     }
 
-    fn selects(&self, object: &Value<'_>) -> bool {
+    /// Whether `object` has the labels and fields that are asked for.
+    pub fn selects(&self, object: &Value<'_>) -> bool {
         self.labels.as_ref().is_none_or(|labels| labels.matches(object))
             && self.fields.as_ref().is_none_or(|fields| fields.matches(object))
     }
@@ -135,8 +141,14 @@ impl Reader<'_> {
 pub const REASON: &str = "etcdsnap.reason";
 
 /// What is known of an object that cannot be read, in the form of an object: its
-/// name, and its bytes as they are stored.
-pub fn stand_in<'v>(stored: &StoredObject<'v>, kind: &str, why: &Unreadable) -> Value<'v> {
+/// name, and its bytes as they are stored. Of a kind that no table has, also its
+/// fields by their numbers, from `plain`, the value in plain text.
+pub fn stand_in<'v>(
+    stored: &StoredObject<'v>,
+    kind: &str,
+    why: &Unreadable,
+    plain: Option<&[u8]>,
+) -> Value<'v> {
     let text = |bytes: &[u8]| Value::from(String::from_utf8_lossy(bytes).into_owned());
     let mut metadata = Map::default();
     metadata.insert("name", text(stored.name));
@@ -153,5 +165,16 @@ pub fn stand_in<'v>(stored: &StoredObject<'v>, kind: &str, why: &Unreadable) -> 
     }
     object.insert("metadata", metadata.into());
     object.insert(REASON, Value::from(why.to_string()));
+    if let Some(fields) = plain.and_then(by_number) {
+        object.insert(BY_NUMBER, fields);
+    }
     object.into()
+}
+
+/// Takes out of a [`stand_in`] all that tells what its object holds.
+pub fn hide(stand_in: &mut Value<'_>, stored: &StoredObject<'_>) {
+    let Some(map) = stand_in.as_map_mut() else { return };
+    let size = stored.record.kv.value.len();
+    map.insert(RAW, Value::from(format!("<redacted {size} bytes>")));
+    map.remove(BY_NUMBER);
 }

@@ -8,8 +8,7 @@ use zeroize::Zeroizing;
 use crate::bolt::{Db, leaves_backward};
 use crate::etcd::record::Record;
 use crate::etcd::schema;
-use crate::kube::encryption::Keyring;
-use crate::kube::envelope::Encrypted;
+use crate::kube::encryption::{Keyring, open};
 use crate::kube::field_set::FieldSet;
 use crate::kube::object::{Object, Options};
 use crate::kube::registry_key::{ObjectKey, Prefixes, RegistryKey};
@@ -25,22 +24,41 @@ pub struct Moment {
     pub release: Option<u16>,
 }
 
+/// What is to be found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sought {
+    /// The newest write that can be dated.
+    pub time: bool,
+    /// The release.
+    pub release: bool,
+}
+
 /// How many of the newest leaves are looked through for a node: kubelets write
 /// theirs every five minutes.
 const LEAVES: usize = 1000;
 
-/// Looks through the newest records of `db` up to revision `at_most`; `keys` open
-/// what is encrypted. Pages and values that cannot be read are passed over.
-pub fn moment(db: &Db<'_>, at_most: i64, prefixes: &Prefixes, keys: Option<&Keyring>) -> Moment {
+/// Looks for what is `sought` in the newest records of `db` up to revision
+/// `at_most`; `keys` open what is encrypted. Pages and values that cannot be read
+/// are passed over.
+pub fn moment(
+    db: &Db<'_>,
+    at_most: i64,
+    prefixes: &Prefixes,
+    keys: Option<&Keyring>,
+    sought: Sought,
+) -> Moment {
     let mut writes = Vec::new();
     let mut release = None;
-    let mut looked_at = 0;
+    let mut looked_at = if sought.time { 0 } else { DATED_AMONG };
+    if !sought.time && !sought.release {
+        return Moment::default();
+    }
     for leaf in leaves_backward(db, schema::KEY).take(LEAVES).flatten() {
         for record in leaf.iter().rev().filter_map(|element| Record::parse(element).ok()) {
             if record.revision.main > at_most || record.tombstone {
                 continue;
             }
-            let is_node = release.is_none() && is_of_node(record.kv.key, prefixes);
+            let is_node = sought.release && release.is_none() && is_of_node(record.kv.key, prefixes);
             if !is_node && looked_at >= DATED_AMONG {
                 continue;
             }
@@ -53,7 +71,7 @@ pub fn moment(db: &Db<'_>, at_most: i64, prefixes: &Prefixes, keys: Option<&Keyr
                 writes.extend(DatedWrite::of(&record, &value));
             }
         }
-        if release.is_some() && looked_at >= DATED_AMONG {
+        if (release.is_some() || !sought.release) && looked_at >= DATED_AMONG {
             break;
         }
     }
@@ -62,13 +80,9 @@ pub fn moment(db: &Db<'_>, at_most: i64, prefixes: &Prefixes, keys: Option<&Keyr
 
 /// A copy of a record's value in plain text; `None` if it cannot be opened.
 fn opened(record: &Record<'_>, prefixes: &Prefixes, keys: Option<&Keyring>) -> Option<Zeroizing<Vec<u8>>> {
-    let stored = record.kv.value;
-    if Encrypted::of(stored).is_none() {
-        return Some(Zeroizing::new(stored.to_vec()));
-    }
-    let copy = stored.to_vec();
-    let key = RegistryKey::parse(record.kv.key, prefixes);
-    let opened = keys?.open_at(&key, record.kv.key, &copy).ok()?;
+    // First the copy: the file may change while it is read.
+    let copy = record.kv.value.to_vec();
+    let opened = open(keys, prefixes, record.kv.key, &copy).ok()?;
     Some(Zeroizing::new(opened.to_vec()))
 }
 

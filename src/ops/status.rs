@@ -9,7 +9,7 @@ use crate::etcd::keyspace::{Keyspace, KeyspaceFold};
 use crate::etcd::line::EtcdLine;
 use crate::etcd::record::{Record, RecordFold, Records};
 use crate::etcd::schema;
-use crate::etcd::snapshot::{DigestVerdict, Snapshot, trailer};
+use crate::etcd::snapshot::{DigestVerdict, Snapshot};
 use crate::etcd::state::{LineEvidence, State};
 use crate::etcd::status_hash::StatusHash;
 use crate::kube::envelope::Envelope;
@@ -17,8 +17,9 @@ use crate::kube::registry_key::Prefixes;
 
 use super::damage::damage;
 use super::dating::{DATED_AMONG, DatedWrite, newest_write};
+use super::digest::{self, Content};
 use super::member_list::{self, MembersReport};
-use super::{Damage, OpError, Settings, digest, prepare};
+use super::{Damage, OpError, Settings, prepare};
 
 /// What `etcdutl snapshot status` 3.6 prints.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,8 +135,8 @@ pub fn status(snapshot: &Snapshot, prefixes: &Prefixes, settings: &Settings<'_>)
     let db = snapshot.db()?;
     let bytes = snapshot.source().bytes();
     let state = State::read(&db);
-    let (digest, (walked, report)) =
-        digest::alongside(snapshot.source(), &trailer(&db, bytes), settings, |threads| {
+    let (hashed, (walked, report)) =
+        digest::alongside(snapshot.source(), &db, Content::IfStored, settings, |threads| {
             let records = Records((KeyspaceFold::new(db.image), Latest { keep: DATED_AMONG }));
             walk(&db, &(StatusHash, records), &WalkOptions { threads, ..settings.walk() })
         });
@@ -152,7 +153,7 @@ pub fn status(snapshot: &Snapshot, prefixes: &Prefixes, settings: &Settings<'_>)
         file_size: bytes.len() as u64,
         page_size: db.meta.page_size.bytes(),
         pages,
-        digest,
+        digest: hashed.verdict,
         line: state.line(),
         members: member_list::report(&state, Damage::default()),
         window: state.window(keyspace.last),

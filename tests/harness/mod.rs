@@ -4,6 +4,8 @@
 // Every test crate takes what it needs.
 #![allow(dead_code)]
 
+pub(crate) mod restoring;
+
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Write;
@@ -127,6 +129,10 @@ pub(crate) struct Untouched {
 }
 
 impl Untouched {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     pub(crate) fn of(path: &Path) -> Self {
         let metadata = fs::metadata(path).expect("the file is there");
         Self {

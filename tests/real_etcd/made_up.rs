@@ -161,7 +161,7 @@ fn fill(server: &Server, client: &Client) -> (i64, i64) {
     (writer.compacted, writer.revision)
 }
 
-fn enable_auth(client: &Client) -> Client {
+pub(crate) fn enable_auth(client: &Client) -> Client {
     let steps: [&[&str]; 6] = [
         &["user", "add", "root:pw"],
         &["user", "grant-role", "root", "root"],

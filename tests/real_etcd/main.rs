@@ -6,12 +6,16 @@
 //! fails.
 #![cfg(feature = "cli")]
 
+mod carved;
 mod client;
 mod gateway;
+mod learners;
+mod lines;
 mod live;
 mod made_up;
 mod members;
 mod process;
+mod repacked;
 mod restored;
 mod server;
 mod snapshots;

@@ -14,16 +14,22 @@ use super::snapshots::{
 use super::store::{Store, assert_sound, hashkv, status};
 
 /// A cluster of one restored member.
-struct Single {
+pub(crate) struct Single {
     server: Server,
-    client: Client,
+    pub(crate) client: Client,
     initial_cluster: String,
-    plan: Value,
+    pub(crate) plan: Value,
     folder: TempDir,
 }
 
 impl Single {
-    fn start(tools: &Tools, file: &Path, line: &str, user: Option<&str>, restore_flags: &[&str]) -> Self {
+    pub(crate) fn start(
+        tools: &Tools,
+        file: &Path,
+        line: &str,
+        user: Option<&str>,
+        restore_flags: &[&str],
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let seat = Seat::take();
         let (peer_url, data_dir) = (seat.peer_url(), folder.path().join("n1"));

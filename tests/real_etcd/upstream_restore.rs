@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use super::process::{Tools, etcdsnap, run};
-use super::snapshots::{KUBERNETES_OF_3_5, KUBERNETES_OF_3_6, OF_3_4, OF_3_5, OF_3_6, db_of};
+use super::snapshots::{Fixture, KUBERNETES_OF_3_5, KUBERNETES_OF_3_6, OF_3_4, OF_3_5, OF_3_6, db_of};
 
 const CLUSTER: &str = "n1=http://10.0.0.1:2380,n2=http://10.0.0.2:2380,n3=http://10.0.0.3:2380";
 
-/// Restores with both and compares what they made.
-fn same_as_upstream(tools: &Tools, line: &str, file: &Path, more: &[&str]) {
+/// Restores with both and compares what they made. `only_ours` is for etcdsnap alone.
+fn same_as_upstream(tools: &Tools, line: &str, file: &Path, more: &[&str], only_ours: &[&str]) {
     let folder = tempfile::tempdir().expect("a folder");
     let [ours, theirs] = ["ours", "theirs"].map(|name| folder.path().join(name));
     let flags = |data_dir: &Path| {
@@ -21,7 +21,8 @@ fn same_as_upstream(tools: &Tools, line: &str, file: &Path, more: &[&str]) {
     };
     let mut upstream = tools.command(&format!("etcdutl-{line}"));
     run(upstream.args(["snapshot", "restore"]).args(flags(&theirs))).expect(0);
-    etcdsnap([vec!["restore".into()], flags(&ours)].concat()).expect(0);
+    let only_ours = only_ours.iter().map(Into::into).collect();
+    etcdsnap([vec!["restore".into()], flags(&ours), only_ours].concat()).expect(0);
 
     let status = |data_dir: &Path| {
         let args = ["status".as_ref(), "-w".as_ref(), "json".as_ref()];
@@ -45,9 +46,37 @@ fn same_as_upstream(tools: &Tools, line: &str, file: &Path, more: &[&str]) {
 }
 
 fn with_and_without_bump(tools: &Tools, line: &str, file: &Path) {
-    same_as_upstream(tools, line, file, &[]);
-    same_as_upstream(tools, line, file, &["--bump-revision", "1000000000", "--mark-compacted"]);
-    same_as_upstream(tools, line, file, &["--initial-cluster-token", "another"]);
+    same_as_upstream(tools, line, file, &[], &[]);
+    same_as_upstream(tools, line, file, &["--bump-revision", "1000000000", "--mark-compacted"], &[]);
+    same_as_upstream(tools, line, file, &["--initial-cluster-token", "another"], &[]);
+}
+
+/// A file of an older line, restored for a newer one.
+fn for_a_newer_line(tools: &Tools, line: &str, files: &[&Fixture]) {
+    for fixture in files {
+        same_as_upstream(tools, line, &fixture.path(), &[], &["--target-version", line]);
+    }
+}
+
+/// What upstream's `migrate` leaves in bucket `meta`, and what `--downgrade` does.
+fn downgraded_as_upstream(tools: &Tools, line: &str, file: &Path, target: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [ours, theirs] = ["ours", "theirs"].map(|name| folder.path().join(name));
+    let mut upstream = tools.command(&format!("etcdutl-{line}"));
+    run(upstream.args(["snapshot", "restore"]).arg(file).arg("--data-dir").arg(&theirs)).expect(0);
+    let mut migrate = tools.command(&format!("etcdutl-{line}"));
+    run(migrate.args(["migrate", "--target-version", target, "--data-dir"]).arg(&theirs)).expect(0);
+    let flags = ["--target-version", target, "--downgrade", "--data-dir"];
+    let args = ["restore".as_ref(), file.as_os_str()].into_iter().chain(flags.map(AsRef::as_ref));
+    etcdsnap(args.chain([ours.as_os_str()])).expect(0);
+    let version = |data_dir: &Path| {
+        let args = ["status".as_ref(), "-w".as_ref(), "json".as_ref()];
+        let db = db_of(data_dir);
+        let status = etcdsnap(args.into_iter().chain([db.as_os_str()])).expect(0).json();
+        let keys = run(tools.command("bbolt").arg("keys").arg(&db).arg("meta")).expect(0).text();
+        (status["version"].clone(), keys)
+    };
+    assert_eq!(version(&ours), version(&theirs), "{} for {target}", file.display());
 }
 
 fn tools(line: &str) -> Option<Tools> {
@@ -74,6 +103,8 @@ fn restores_of_3_6_are_upstreams() {
     for fixture in [&OF_3_6, &KUBERNETES_OF_3_6] {
         with_and_without_bump(&tools, "3.6", &fixture.path());
     }
+    for_a_newer_line(&tools, "3.6", &[&OF_3_4, &OF_3_5]);
+    downgraded_as_upstream(&tools, "3.6", &OF_3_6.path(), "3.5");
 }
 
 #[test]
@@ -82,4 +113,8 @@ fn restores_of_3_7_are_upstreams() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = super::live::small_snapshot(&tools, "3.7", folder.path());
     with_and_without_bump(&tools, "3.7", &file);
+    for_a_newer_line(&tools, "3.7", &[&OF_3_4, &OF_3_5, &OF_3_6]);
+    for target in ["3.6", "3.5"] {
+        downgraded_as_upstream(&tools, "3.7", &file, target);
+    }
 }

@@ -8,7 +8,9 @@ use etcdsnap::etcd::peer_url::{InitialCluster, PeerUrl};
 use etcdsnap::etcd::snapshot::Snapshot;
 use etcdsnap::etcd::state::State;
 use etcdsnap::ops::finding::{Check, Grade};
-use etcdsnap::ops::restore::{self, Membership, Placement, Plan, Request, RestoreError, Restored};
+use etcdsnap::ops::restore::{
+    self, Bump, Existing, Membership, Placement, Plan, Request, RestoreError, Restored,
+};
 use etcdsnap::ops::verify::{self, Report};
 use etcdsnap::ops::{Progress, Settings, hashkv, keys, list, lookup, member_list, status};
 use etcdsnap::source::Source;
@@ -51,8 +53,8 @@ pub fn request(bump_revision: Option<u64>) -> Request {
     Request {
         membership: Membership { cluster, token: "token".into(), ..Membership::default() },
         skip_hash_check: true,
-        bump_revision,
-        verify: verify::Options::default(),
+        bump: bump_revision.map(Bump::By),
+        ..Request::default()
     }
 }
 
@@ -64,6 +66,7 @@ fn placement(folder: &Path) -> Placement {
         wal_dir: None,
         owner: None,
         mode: None,
+        existing: Existing::Refuse,
     }
 }
 

@@ -149,6 +149,22 @@ impl Pages {
         id
     }
 
+    /// Writes an image over pages that are there, as bbolt does with free ones.
+    pub fn overwrite(&mut self, id: u64, mut image: Vec<u8>) {
+        let pages = image.len().div_ceil(self.page_size);
+        image[..8].copy_from_slice(&id.to_le_bytes());
+        image[12..16].copy_from_slice(&word(pages - 1));
+        image.resize(pages * self.page_size, 0);
+        let at = usize::try_from(id).expect("small") * self.page_size;
+        self.bytes[at..at + image.len()].copy_from_slice(&image);
+    }
+
+    /// Destroys bytes of a page.
+    pub fn wipe(&mut self, id: u64, within: std::ops::Range<usize>) {
+        let at = usize::try_from(id).expect("small") * self.page_size;
+        self.bytes[at + within.start..at + within.end].fill(0xEE);
+    }
+
     /// A page that nothing uses, with what an earlier use left in it.
     pub fn stale(&mut self) -> u64 {
         self.place(leaf_image(&[entry("stale", "left behind")]))

@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use etcdsnap::kube::field_set::FieldSet;
 use etcdsnap::kube::field_table::FieldTable;
@@ -98,6 +99,11 @@ struct TypeDocument {
 }
 
 impl ApiResources {
+    /// The file that it reads.
+    pub(crate) fn inputs(&self) -> Vec<PathBuf> {
+        self.reading.input(&self.words)
+    }
+
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         let file = self.reading.only(&self.words)?;
         let keyring = self.decryption.keyring(context)?;
@@ -123,7 +129,7 @@ impl ApiResources {
             let Some(record) = record.filter(|_| !count.type_key.internal) else { continue };
             let stored = StoredObject { namespace: None, name: b"", record };
             let version = reader.read(&stored, &mut buffer, |read| match read {
-                Read::Object(object) => Some(object.api_version().to_owned()),
+                Read::Object { object, .. } => Some(object.api_version().to_owned()),
                 _ => None,
             });
             if let Some(version) = version {

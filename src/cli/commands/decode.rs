@@ -1,11 +1,11 @@
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Read};
 
-use etcdsnap::kube::encryption::{Locked, Why};
+use etcdsnap::kube::encryption::{Locked, open};
 use etcdsnap::kube::field_set::FieldSet;
-use etcdsnap::kube::notes::Notes;
-use etcdsnap::kube::object::{Object, Options, Undecodable};
-use etcdsnap::kube::registry_key::RegistryKey;
+use etcdsnap::kube::object::{BY_NUMBER, Object, Options, Undecodable, by_number, raw};
 use etcdsnap::kube::value::Value;
+use etcdsnap::ops::reader::REASON;
 
 use super::get::documents::Form;
 use crate::cli::decryption::{Decryption, advice};
@@ -13,13 +13,16 @@ use crate::cli::failure::Failure;
 use crate::cli::input::KubernetesKeys;
 use crate::cli::output::text::safe;
 use crate::cli::redaction::Redact;
-use crate::cli::{Context, Outcome};
+use crate::cli::{Context, Outcome, redaction};
 
 /// One stored value from stdin, as an object
 ///
 /// Takes what `etcdctl get --print-value-only` or `etcdsnap value` print: protobuf,
-/// JSON, CBOR, encrypted or not. A newline at the end is passed over.
+/// JSON, CBOR, encrypted or not. A newline at the end is passed over. A kind that this
+/// version does not know is shown by the numbers of its fields.
 #[derive(Debug, clap::Args)]
+// There are no words that a type could be taken for.
+#[command(mut_arg("redact", |redact| redact.require_equals(false)))]
 pub(crate) struct Decode {
     /// The etcd key that the value stood under; needed for values that are encrypted
     #[arg(long, value_name = "ETCDKEY")]
@@ -54,7 +57,7 @@ const LIMIT: u64 = 15 << 20;
 impl Decode {
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         let keyring = self.decryption.keyring(context)?;
-        let redaction = self.redact.redaction()?;
+        let redaction = self.redact.redaction_of_a_value()?;
         if io::stdin().is_terminal() {
             context.say("reading a value from the terminal; usually one is piped in: etcdctl get KEY --print-value-only | etcdsnap decode");
         }
@@ -67,24 +70,19 @@ impl Decode {
         }
         let key = self.key.as_deref().unwrap_or_default().as_bytes();
         let prefixes = self.kubernetes.prefixes();
-        let registry = RegistryKey::parse(key, &prefixes);
-        let open = |stored: &[u8]| match &keyring {
-            None => Locked::without_configuration(stored)
-                .map_or_else(|| Ok(stored.to_vec()), |locked| Err((locked.to_string(), locked.why))),
-            Some(_) if key.is_empty() && stored.starts_with(b"k8s:enc:") => Err((
-                "the value is encrypted, and which rule and key open it depends on its etcd key".to_owned(),
-                Why::NotCovered,
-            )),
-            Some(keyring) => match keyring.open_at(&registry, key, stored) {
-                Ok(opened) => Ok(opened.into_bytes().into_owned()),
-                Err(locked) if locked.encrypted.is_none() => Ok(stored.to_vec()),
-                Err(locked) => Err((locked.to_string(), locked.why)),
-            },
+        let read = |stored: &[u8]| -> Result<(Value<'static>, Decoded), Failure> {
+            let plain = open(keyring.as_ref(), &prefixes, key, stored)
+                .map_err(|locked| self.locked(&locked, keyring.is_some()))?;
+            self.decoded(stored, &plain)
         };
         let mut answer = None;
         let mut first = None;
         for stored in endings(&stored) {
-            match open(stored).map_err(|why| self.locked(why)).and_then(|plain| self.decoded(&plain)) {
+            match read(stored) {
+                // A value with an end of line behind it may look whole, but odd.
+                Ok((value, decoded @ Decoded::Part(_))) => {
+                    answer.get_or_insert((value, decoded));
+                }
                 Ok(object) => {
                     answer = Some(object);
                     break;
@@ -94,11 +92,15 @@ impl Decode {
                 }
             }
         }
-        let Some((mut value, notes)) = answer else {
+        let Some((mut value, decoded)) = answer else {
             return Err(first.unwrap_or_else(|| unreadable(&Undecodable::Empty)));
         };
+        let mut redacted = BTreeMap::new();
         if let Some(redaction) = &redaction {
-            redaction.apply(&mut value);
+            let name = value.text(&["kind"]).to_owned();
+            if redaction.apply(&mut value) {
+                redacted.insert(name, 1);
+            }
         }
         let form = match self.output {
             DecodeFormat::Yaml => Form::Yaml,
@@ -108,32 +110,65 @@ impl Decode {
         let mut text = Vec::new();
         form.write(&value, &mut text);
         context.out.write_all(&text)?;
-        if notes.is_empty() {
-            return Ok(Outcome::Yes);
-        }
         context.out.flush()?;
-        context.say(format_args!("warning: {}", safe(notes.to_string().as_bytes())));
-        Ok(Outcome::No)
+        redaction::tell(context, &redacted);
+        match decoded {
+            Decoded::Whole => Ok(Outcome::Yes),
+            Decoded::Part(what) => {
+                context.say(format_args!("warning: {}", safe(what.as_bytes())));
+                Ok(Outcome::No)
+            }
+        }
     }
 
-    fn decoded(&self, plain: &[u8]) -> Result<(Value<'static>, Notes), Failure> {
+    fn decoded(&self, stored: &[u8], plain: &[u8]) -> Result<(Value<'static>, Decoded), Failure> {
         let mut options = Options::default();
         if self.show_managed_fields {
             options.fields = FieldSet::all();
         }
-        let object = Object::decode(plain, &options).map_err(|why| unreadable(&why))?;
-        Ok((object.value.into_owned(), object.notes))
+        match Object::decode(plain, &options) {
+            Ok(object) => {
+                let notes = object.notes;
+                let decoded =
+                    if notes.is_empty() { Decoded::Whole } else { Decoded::Part(notes.to_string()) };
+                Ok((object.value.into_owned(), decoded))
+            }
+            Err(why @ Undecodable::UnknownKind { .. }) => {
+                let Some(fields) = by_number(plain) else { return Err(unreadable(&why)) };
+                let mut object = raw(stored).into_owned();
+                if let Some(map) = object.as_map_mut() {
+                    let kind = raw(plain).into_owned();
+                    for key in ["apiVersion", "kind"] {
+                        map.insert(key, Value::from(kind.text(&[key]).to_owned()));
+                    }
+                    map.insert(BY_NUMBER, fields);
+                    map.insert(REASON, Value::from(why.to_string()));
+                }
+                Ok((object, Decoded::Part(format!("{why}: its fields are shown by their numbers"))))
+            }
+            Err(why) => Err(unreadable(&why)),
+        }
     }
 
-    fn locked(&self, (what, why): (String, Why)) -> Failure {
-        let failure = Failure::no(what);
-        if self.key.is_none() {
-            return failure.hint(
-                "--key names the etcd key that the value stood under, as /registry/secrets/NAMESPACE/NAME",
+    fn locked(&self, locked: &Locked<'_>, has_configuration: bool) -> Failure {
+        let mut failure = Failure::no(locked.to_string());
+        if !has_configuration || self.key.is_some() {
+            failure = failure.hint(advice(locked.why));
+        }
+        if self.key.is_none() && locked.encrypted.is_some() {
+            failure = failure.hint(
+                "--key names the etcd key that the value stood under, as /registry/secrets/NAMESPACE/NAME: which rule and key open it depends on that",
             );
         }
-        failure.hint(advice(why))
+        failure
     }
+}
+
+/// How much of a value is shown.
+enum Decoded {
+    Whole,
+    /// Not all of it, or not as it should be.
+    Part(String),
 }
 
 /// A value as it came, and without the end of line that etcdctl prints behind it,

@@ -1,6 +1,7 @@
 //! One file per command: its arguments, whose comments are the help, and `run`.
 
 pub(crate) mod api_resources;
+pub(crate) mod carve;
 pub(crate) mod completion;
 pub(crate) mod decode;
 pub(crate) mod encryption;
@@ -11,6 +12,7 @@ pub(crate) mod keys;
 pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod members;
+pub(crate) mod repack;
 pub(crate) mod restore;
 pub(crate) mod status;
 pub(crate) mod value;

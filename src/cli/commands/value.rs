@@ -1,11 +1,11 @@
 use std::ffi::OsString;
 use std::io::IsTerminal;
+use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use etcdsnap::etcd::record::Record;
-use etcdsnap::kube::encryption::{KeyInfo, Keyring, Locked, Why};
-use etcdsnap::kube::registry_key::RegistryKey;
+use etcdsnap::kube::encryption::{KeyInfo, Keyring, Locked, open};
 use etcdsnap::ops::OpError;
 use etcdsnap::ops::lookup::key;
 use serde::Serialize;
@@ -80,6 +80,11 @@ struct OpenedBy {
 }
 
 impl Value {
+    /// The file that it reads.
+    pub(crate) fn inputs(&self) -> Vec<PathBuf> {
+        self.reading.input(&self.words)
+    }
+
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         let (file, words) = self.reading.split(&self.words)?;
         let Some(wanted) = input::word_or_hex(&words, self.key_hex.as_ref(), "KEY", "--key-hex")? else {
@@ -133,14 +138,11 @@ impl Value {
             }
             return self.print(context, record, stored, None);
         };
-        let registry = RegistryKey::parse(key, &self.kubernetes.prefixes());
-        match keyring.open_at(&registry, key, stored) {
+        match open(Some(keyring), &self.kubernetes.prefixes(), key, stored) {
             Ok(opened) => {
                 let info = opened.key.and_then(|id| keyring.key(id));
                 self.print(context, record, &opened, info)
             }
-            // A server would refuse it, but there it is.
-            Err(locked) if locked.why == Why::PlainText => self.print(context, record, stored, None),
             Err(locked) => {
                 let failure = Failure::no(format!("{}: {locked}", key.escape_ascii()));
                 Err(match locked.other_key.and_then(|id| keyring.key(id)) {

@@ -91,7 +91,7 @@ impl Deref for Opened<'_> {
 }
 
 impl<'v> Opened<'v> {
-    fn stored(bytes: &'v [u8], stale: bool) -> Self {
+    pub(super) fn stored(bytes: &'v [u8], stale: bool) -> Self {
         Self { text: Text::Stored(bytes), key: None, stale }
     }
 

@@ -30,7 +30,7 @@ pub enum Why {
     #[error("it is in plain text, and the rule for its resource has no `identity`, so a server refuses it")]
     PlainText,
     /// It begins like an encrypted value, and is none.
-    #[error("its header is broken")]
+    #[error("begins like an encrypted value, and its header is broken")]
     Header,
     /// No rule is for its resource, so a server takes plain text alone.
     #[error("no rule of the configuration is for its resource")]

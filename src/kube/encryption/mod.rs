@@ -23,6 +23,7 @@ mod config;
 mod faulty;
 mod keyring;
 mod locked;
+mod open;
 mod rules;
 
 pub mod kms;
@@ -30,3 +31,4 @@ pub mod kms;
 pub use faulty::{ConfigError, Fault, Invalid, Odd, Remark};
 pub use keyring::{KeyId, KeyInfo, Keyring, Opened};
 pub use locked::{Locked, Why};
+pub use open::open;

@@ -61,6 +61,16 @@ impl NamespaceMap {
         self.names.is_empty()
     }
 
+    /// Old and new names, in the order of the old ones.
+    pub fn names(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.names.iter().map(|(old, new)| (old.as_str(), new.as_str()))
+    }
+
+    /// Whether `namespace` keeps its name, and another one gets the same.
+    pub fn is_taken(&self, namespace: &str) -> bool {
+        !self.names.contains_key(namespace) && self.names.values().any(|new| new == namespace)
+    }
+
     /// Puts the new names into `object`. Returns the places that still seem to
     /// mean an old one: fields of custom resources, host names. At most
     /// [`MOST_LEFT`].

@@ -30,7 +30,8 @@ impl Redaction {
         Self::default()
     }
 
-    /// Also of that type.
+    /// Also of that type. Of one whose kind nobody knows, as nothing defines it, the
+    /// kind is empty: then everything of its group is concerned.
     pub fn and(mut self, group: &str, kind: &str) -> Self {
         self.also.push((group.to_owned(), kind.to_owned()));
         self
@@ -39,7 +40,7 @@ impl Redaction {
     /// Whether objects of that type are concerned.
     pub fn concerns(&self, group: &str, kind: &str) -> bool {
         (group.is_empty() && kind == "Secret")
-            || self.also.iter().any(|(a, b)| a.as_str() == group && b.as_str() == kind)
+            || self.also.iter().any(|(a, b)| a.as_str() == group && (b.is_empty() || b.as_str() == kind))
     }
 
     /// Replaces the values of `object`, if it is concerned; tells whether it is.
@@ -254,6 +255,12 @@ mod tests {
             assert!(!redaction.apply(&mut object));
             assert_eq!(object, before);
         }
+    }
+
+    #[test]
+    fn of_a_type_that_nothing_defines_the_whole_group_is_hidden() {
+        let redaction = Redaction::secrets().and("example.com", "");
+        assert!(redaction.concerns("example.com", "Widget") && !redaction.concerns("", "Pod"));
     }
 
     #[test]

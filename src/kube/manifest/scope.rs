@@ -14,6 +14,11 @@ impl Pattern {
         Self { text: text.into() }
     }
 
+    /// The pattern as it was given.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Whether `name` fits as a whole.
     pub fn fits(&self, name: &[u8]) -> bool {
         let mut parts = self.text.as_bytes().split(|byte| *byte == b'*');
@@ -53,6 +58,12 @@ pub struct TypeOf<'k> {
     pub built_in: Option<&'static Resource>,
 }
 
+impl TypeOf<'_> {
+    fn is_namespace(&self) -> bool {
+        self.plural == b"namespaces" && self.group.is_empty()
+    }
+}
+
 /// What `--include-…` and `--exclude-…` say. Excluding wins.
 #[derive(Debug, Clone, Default)]
 pub struct Scope {
@@ -82,8 +93,7 @@ impl Scope {
         if !self.takes_type(type_of) {
             return false;
         }
-        let is_namespace = type_of.plural == b"namespaces" && type_of.group.is_empty();
-        let Some(namespace) = namespace.or(is_namespace.then_some(name)) else {
+        let Some(namespace) = namespace.or(type_of.is_namespace().then_some(name)) else {
             return self.include_namespaces.is_empty() || self.names_type(type_of);
         };
         let fits = |pattern: &Pattern| pattern.fits(namespace);
@@ -94,6 +104,80 @@ impl Scope {
     /// Whether that type is asked for by its name, not by a wildcard.
     fn names_type(&self, type_of: &TypeOf<'_>) -> bool {
         self.include_resources.iter().any(|pattern| !pattern.has_wildcard() && names(pattern, type_of))
+    }
+}
+
+/// Which patterns of a [`Scope`] have met something that they fit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Met {
+    include_namespaces: Vec<bool>,
+    exclude_namespaces: Vec<bool>,
+    include_resources: Vec<bool>,
+    exclude_resources: Vec<bool>,
+}
+
+/// A list of a [`Scope`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum List {
+    /// [`Scope::include_namespaces`].
+    IncludeNamespaces,
+    /// [`Scope::exclude_namespaces`].
+    ExcludeNamespaces,
+    /// [`Scope::include_resources`].
+    IncludeResources,
+    /// [`Scope::exclude_resources`].
+    ExcludeResources,
+}
+
+fn meet(patterns: &[Pattern], met: &mut Vec<bool>, fits: impl Fn(&Pattern) -> bool) {
+    met.resize(patterns.len(), false);
+    for (pattern, met) in patterns.iter().zip(met) {
+        *met = *met || fits(pattern);
+    }
+}
+
+impl Met {
+    /// Notes the patterns that an object fits.
+    pub fn note(&mut self, scope: &Scope, type_of: &TypeOf<'_>, namespace: Option<&[u8]>, name: &[u8]) {
+        if let Some(namespace) = namespace.or(type_of.is_namespace().then_some(name)) {
+            let fits = |pattern: &Pattern| pattern.fits(namespace);
+            meet(&scope.include_namespaces, &mut self.include_namespaces, fits);
+            meet(&scope.exclude_namespaces, &mut self.exclude_namespaces, fits);
+        }
+        let fits = |pattern: &Pattern| names(pattern, type_of);
+        meet(&scope.include_resources, &mut self.include_resources, fits);
+        meet(&scope.exclude_resources, &mut self.exclude_resources, fits);
+    }
+
+    /// Adds what another part of the objects has met.
+    pub fn merge(&mut self, other: &Self) {
+        let add = |met: &mut Vec<bool>, other: &[bool]| {
+            met.resize(met.len().max(other.len()), false);
+            met.iter_mut().zip(other).for_each(|(met, other)| *met |= other);
+        };
+        add(&mut self.include_namespaces, &other.include_namespaces);
+        add(&mut self.exclude_namespaces, &other.exclude_namespaces);
+        add(&mut self.include_resources, &other.include_resources);
+        add(&mut self.exclude_resources, &other.exclude_resources);
+    }
+
+    /// The patterns that met nothing: most likely they were mistyped.
+    pub fn nothing(&self, scope: &Scope) -> Vec<(List, String)> {
+        let lists = [
+            (List::IncludeNamespaces, &scope.include_namespaces, &self.include_namespaces),
+            (List::ExcludeNamespaces, &scope.exclude_namespaces, &self.exclude_namespaces),
+            (List::IncludeResources, &scope.include_resources, &self.include_resources),
+            (List::ExcludeResources, &scope.exclude_resources, &self.exclude_resources),
+        ];
+        let mut nothing = Vec::new();
+        for (list, patterns, met) in lists {
+            for (place, pattern) in patterns.iter().enumerate() {
+                if !met.get(place).copied().unwrap_or_default() {
+                    nothing.push((list, pattern.text.clone()));
+                }
+            }
+        }
+        nothing
     }
 }
 
@@ -164,6 +248,27 @@ mod tests {
         assert!(takes("po", pods()) && takes("p*", pods()) && !takes("*.apps", pods()));
         let excluded = Scope { exclude_resources: patterns(&["deploy"]), ..Scope::default() };
         assert!(!excluded.takes_type(&deployments()) && excluded.takes_type(&pods()));
+    }
+
+    #[test]
+    fn patterns_that_met_nothing_are_known() {
+        let scope = Scope {
+            include_namespaces: patterns(&["shop", "shpo"]),
+            exclude_namespaces: patterns(&["te*"]),
+            include_resources: patterns(&["pods", "*.apps"]),
+            exclude_resources: patterns(&["widgets"]),
+        };
+        let mut met = Met::default();
+        assert_eq!(met.nothing(&scope).len(), 6);
+        met.note(&scope, &pods(), Some(b"shop"), b"web");
+        let mut other = Met::default();
+        other.note(&scope, &deployments(), Some(b"team"), b"web");
+        met.merge(&other);
+        let nothing = [(List::IncludeNamespaces, "shpo"), (List::ExcludeResources, "widgets")];
+        assert_eq!(met.nothing(&scope), nothing.map(|(list, text)| (list, text.to_owned())));
+        let namespaces = TypeOf { plural: b"namespaces", group: b"", built_in: Resource::find("ns") };
+        met.note(&scope, &namespaces, None, b"shpo");
+        assert_eq!(met.nothing(&scope).len(), 1);
     }
 
     #[test]

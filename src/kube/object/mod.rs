@@ -1,6 +1,7 @@
 //! A stored value as the object that an API server would answer with.
 
 mod answer;
+mod by_number;
 mod crd;
 
 use super::cbor::{self, CborFault};
@@ -16,6 +17,7 @@ use super::value::{Map, Value};
 use answer::Rule;
 
 pub use super::protobuf::Options;
+pub use by_number::{BY_NUMBER, by_number};
 
 /// An object in the version it is stored in.
 #[derive(Debug, Clone, PartialEq)]

@@ -17,7 +17,7 @@ pub use tree::{Tree, TreeError};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::list::{Listed, Selection, TypeKey, UnknownType, list};
+use super::list::{Listed, ObjectListing, Selection, UnknownType, list};
 use super::objects::StoredObject;
 use super::reader::{self, Buffer, Reader};
 use super::{Damage, OpError, Settings};
@@ -30,11 +30,11 @@ use crate::kube::manifest::left_out::{Include, Reason, Surroundings, left_out};
 use crate::kube::manifest::namespaces::NamespaceMap;
 use crate::kube::manifest::needs::Needs;
 use crate::kube::manifest::redact::{Redaction, forbid};
-use crate::kube::manifest::scope::Scope;
+use crate::kube::manifest::scope::{List, Scope};
 use crate::kube::manifest::versions::removed_in;
 use crate::kube::notes::Notes;
 use crate::kube::value::Value;
-use candidates::{Candidate, Candidates};
+use candidates::{Candidate, Candidates, is_needed, note_definition};
 
 /// What to export, and in which form.
 #[derive(Debug, Default)]
@@ -101,6 +101,12 @@ pub struct Report {
     pub custom: u64,
     /// Volumes whose disks go with their claims.
     pub volumes_to_delete: u64,
+    /// Objects of which values were replaced, by type.
+    pub redacted: BTreeMap<String, u64>,
+    /// Patterns of the scope that fit nothing.
+    pub met_nothing: Vec<(List, String)>,
+    /// Namespaces that were to be renamed and that nothing is in.
+    pub nowhere: Vec<String>,
 }
 
 /// What a written object lacks.
@@ -143,9 +149,25 @@ pub enum ExportError<E> {
     /// The file cannot be read.
     #[error(transparent)]
     Op(#[from] OpError),
+    /// A namespace would get the name of another one that is written, too.
+    #[error("namespace {:?} would become part of {:?}, which is written, too", .0.old, .0.new)]
+    Merged(Merged),
     /// The output cannot be written.
     #[error("{0}")]
     Sink(E),
+}
+
+/// Two namespaces that would become one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merged {
+    /// The one that was to get the name of the other.
+    pub old: String,
+    /// The one that has it.
+    pub new: String,
+    /// Objects of the same type and name in both.
+    pub in_both: usize,
+    /// The first of them, `configmaps/settings`.
+    pub first: Vec<String>,
 }
 
 /// What became of one object.
@@ -160,6 +182,7 @@ struct Written {
     manifest: Manifest,
     partly: Option<Partly>,
     needed: bool,
+    redacted: bool,
     to_delete: bool,
     is_custom: bool,
     outdated: Option<(u8, String)>,
@@ -174,8 +197,8 @@ const RUN: usize = 64;
 /// `sink` is given these in the order in which they can be applied.
 ///
 /// # Errors
-/// A revision that is not there; a damaged file, unless that is to be skipped; the
-/// first error of `sink`.
+/// A revision that is not there; a damaged file, unless that is to be skipped; a
+/// namespace that would become part of another; the first error of `sink`.
 pub fn export<'a, E: Send>(
     db: &Db<'a>,
     request: &Request<'_>,
@@ -200,11 +223,16 @@ pub fn export<'a, E: Send>(
         ..Reader::default()
     };
     let candidates = Candidates::choose(&listing, request, settings);
+    if let Some(merged) = candidates.merged(&request.namespaces, &listing) {
+        return Err(ExportError::Merged(merged));
+    }
+    report.met_nothing = candidates.met.nothing(&request.scope);
+    report.nowhere = candidates.nowhere(&request.namespaces);
     reader.options.fields = FieldSet::only(SEEN_OF_SERVICES);
-    let surroundings = candidates.surroundings(db, &selection, &reader, settings)?;
+    let surroundings = candidates.surroundings(&listing, db, &selection, &reader, settings)?;
     // Who manages which field tells which were set by people.
     reader.options.fields = FieldSet::all();
-    let mut exporter = Exporter { request, reader, surroundings, needs: Needs::default() };
+    let mut exporter = Exporter { request, listing: &listing, reader, surroundings, needs: Needs::default() };
     if candidates.ask_for_needs {
         exporter.needs = exporter.find_needs(&candidates.objects, settings);
     }
@@ -212,23 +240,26 @@ pub fn export<'a, E: Send>(
 
     let failed = AtomicBool::new(false);
     let mut result = Ok(());
-    let runs: Vec<&[Candidate<'a>]> = candidates.objects.chunks(RUN).collect();
-    let map = |run: &&[Candidate<'a>]| {
+    let runs: Vec<&[Candidate]> = candidates.objects.chunks(RUN).collect();
+    let map = |run: &&[Candidate]| {
         if failed.load(Ordering::Relaxed) {
             return Vec::new();
         }
         let mut buffer = Buffer::default();
-        let export = |candidate: &Candidate<'a>| {
-            (candidate.listed.type_key(), exporter.export(candidate, &mut buffer, &print))
+        let export = |candidate: &Candidate| {
+            let Some(listed) = candidate.listed(&listing) else {
+                return ("of unknown type".to_owned(), Outcome::Unreadable(CHANGED.to_owned()));
+            };
+            (listed.type_key().name(), exporter.export(candidate, &listed, &mut buffer, &print))
         };
         run.iter().map(export).collect()
     };
     let join = |outcomes: Vec<_>| {
-        for (type_key, outcome) in outcomes {
+        for (type_name, outcome) in outcomes {
             if result.is_err() {
                 return;
             }
-            if let Some(manifest) = report.count(type_key, outcome) {
+            if let Some(manifest) = report.count(type_name, outcome) {
                 result = sink(manifest);
                 failed.store(result.is_err(), Ordering::Relaxed);
             }
@@ -242,27 +273,32 @@ pub fn export<'a, E: Send>(
 /// What endpoints are decided by.
 const SEEN_OF_SERVICES: [&str; 4] = ["metadata.name", "metadata.namespace", "spec.selector", "spec.type"];
 
-struct Exporter<'e, 'r> {
+/// Why an object that was there is not found again.
+const CHANGED: &str = "the file changed while it was read";
+
+struct Exporter<'e, 'r, 'a> {
     request: &'e Request<'r>,
+    listing: &'e ObjectListing<'a>,
     reader: Reader<'e>,
     surroundings: Surroundings,
     needs: Needs,
 }
 
-impl Exporter<'_, '_> {
+impl Exporter<'_, '_, '_> {
     /// What the objects asked for refer to.
-    fn find_needs(&self, candidates: &[Candidate<'_>], settings: &Settings<'_>) -> Needs {
-        let runs: Vec<&[Candidate<'_>]> = candidates.chunks(RUN).collect();
-        let map = |run: &&[Candidate<'_>]| {
+    fn find_needs(&self, candidates: &[Candidate], settings: &Settings<'_>) -> Needs {
+        let runs: Vec<&[Candidate]> = candidates.chunks(RUN).collect();
+        let map = |run: &&[Candidate]| {
             let mut needs = Needs::default();
             let mut buffer = Buffer::default();
             for candidate in run.iter().filter(|candidate| !candidate.if_needed) {
-                read(&self.reader, &candidate.listed, &mut buffer, |outcome| {
-                    let Some(reader::Outcome::Object(object)) = outcome else { return };
+                let Some(listed) = candidate.listed(self.listing) else { continue };
+                read(&self.reader, &listed, &mut buffer, |outcome| {
+                    let Some(reader::Outcome::Object { object, .. }) = outcome else { return };
                     let object = object.value;
-                    if self.is_asked(&object) && self.left_out(&object).is_none() {
+                    if self.request.reader.selects(&object) && self.left_out(&object).is_none() {
                         needs.note(&object);
-                        candidate.note_definition(&mut needs);
+                        note_definition(&listed, &mut needs);
                     }
                 });
             }
@@ -273,36 +309,31 @@ impl Exporter<'_, '_> {
         all
     }
 
-    fn is_asked(&self, object: &Value<'_>) -> bool {
-        let Reader { labels, fields, .. } = &self.request.reader;
-        labels.as_ref().is_none_or(|labels| labels.matches(object))
-            && fields.as_ref().is_none_or(|fields| fields.matches(object))
-    }
-
     fn left_out(&self, object: &Value<'_>) -> Option<Reason> {
         left_out(object, &self.surroundings, self.request.include)
     }
 
     fn export(
         &self,
-        candidate: &Candidate<'_>,
+        candidate: &Candidate,
+        listed: &Listed<'_>,
         buffer: &mut Buffer,
         print: &(impl Fn(&Value<'_>) -> Vec<u8> + Sync),
     ) -> Outcome {
-        let needed = candidate.is_needed(&self.needs);
+        let needed = is_needed(listed, &self.needs);
         if candidate.if_needed && !needed {
             return Outcome::NotAsked;
         }
-        read(&self.reader, &candidate.listed, buffer, |outcome| {
+        read(&self.reader, listed, buffer, |outcome| {
             let object = match outcome {
-                Some(reader::Outcome::Object(object)) => object,
+                Some(reader::Outcome::Object { object, .. }) => object,
                 Some(reader::Outcome::NotSelected) => return Outcome::NotAsked,
-                Some(reader::Outcome::Unreadable(why)) => return Outcome::Unreadable(why.reason()),
-                None => return Outcome::Unreadable("the file changed while it was read".to_owned()),
+                Some(reader::Outcome::Unreadable { why, .. }) => return Outcome::Unreadable(why.reason()),
+                None => return Outcome::Unreadable(CHANGED.to_owned()),
             };
             let partly = Partly::of(&object.notes);
             let mut object = object.value;
-            let is_asked = !candidate.if_needed && self.is_asked(&object);
+            let is_asked = !candidate.if_needed && self.request.reader.selects(&object);
             if !is_asked && !needed {
                 return Outcome::NotAsked;
             }
@@ -310,7 +341,7 @@ impl Exporter<'_, '_> {
                 return if is_asked { Outcome::LeftOut(reason) } else { Outcome::NotAsked };
             }
             let stored = object.text(&["apiVersion"]).to_owned();
-            let places = self.change(&mut object);
+            let (places, redacted) = self.change(&mut object);
             let now = object.text(&["apiVersion"]);
             let converted = (now != stored).then(|| (stored, now.to_owned()));
             let identity = Identity::of(&object);
@@ -319,6 +350,7 @@ impl Exporter<'_, '_> {
                 manifest: Manifest { path: ObjectPath::of(&identity), text: print(&object) },
                 partly,
                 needed: !is_asked,
+                redacted,
                 to_delete: identity.type_name() == ("", "PersistentVolume")
                     && object.text(&["spec", "persistentVolumeReclaimPolicy"]) == "Delete",
                 is_custom: identity.built_in.is_none(),
@@ -330,15 +362,14 @@ impl Exporter<'_, '_> {
     }
 
     /// Makes a manifest of `object`. Returns places that still seem to mean a
-    /// namespace that was renamed.
-    fn change(&self, object: &mut Value<'_>) -> Vec<String> {
+    /// namespace that was renamed, and whether values were replaced.
+    fn change(&self, object: &mut Value<'_>) -> (Vec<String>, bool) {
         clean(object, self.request.keep);
         let places = self.request.namespaces.apply(object);
-        if let Some(redaction) = &self.request.redaction {
-            redaction.apply(object);
-            forbid(object);
-        }
-        places
+        let Some(redaction) = &self.request.redaction else { return (places, false) };
+        let redacted = redaction.apply(object);
+        forbid(object);
+        (places, redacted)
     }
 }
 
@@ -356,7 +387,7 @@ fn read<T>(
 
 impl Report {
     /// Counts an outcome, and returns what is to be written.
-    fn count(&mut self, type_key: TypeKey<'_>, outcome: Outcome) -> Option<Manifest> {
+    fn count(&mut self, type_name: String, outcome: Outcome) -> Option<Manifest> {
         fn add(counts: &mut BTreeMap<String, u64>, name: String) {
             let count = counts.entry(name).or_default();
             *count = count.saturating_add(1);
@@ -364,33 +395,45 @@ impl Report {
         match outcome {
             Outcome::NotAsked => None,
             Outcome::LeftOut(reason) => {
-                add(self.left_out.entry(reason).or_default(), type_key.name());
+                add(self.left_out.entry(reason).or_default(), type_name.clone());
                 None
             }
             Outcome::Unreadable(reason) => {
-                add(self.unreadable.entry(reason).or_default(), type_key.name());
+                add(self.unreadable.entry(reason).or_default(), type_name.clone());
                 None
             }
             Outcome::Written(written) => {
-                let Written { manifest, partly, needed, to_delete, is_custom, outdated, converted, places } =
-                    *written;
-                add(&mut self.written, type_key.name());
+                let Written {
+                    manifest,
+                    partly,
+                    needed,
+                    redacted,
+                    to_delete,
+                    is_custom,
+                    outdated,
+                    converted,
+                    places,
+                } = *written;
+                if redacted {
+                    add(&mut self.redacted, type_name.clone());
+                }
+                add(&mut self.written, type_name.clone());
                 self.needed = self.needed.saturating_add(u64::from(needed));
                 self.volumes_to_delete = self.volumes_to_delete.saturating_add(u64::from(to_delete));
                 self.custom = self.custom.saturating_add(u64::from(is_custom));
                 if let Some(outdated) = outdated {
-                    add(self.outdated.entry(outdated).or_default(), type_key.name());
+                    add(self.outdated.entry(outdated).or_default(), type_name.clone());
                 }
                 if let Some(converted) = converted {
-                    add(self.converted.entry(converted).or_default(), type_key.name());
+                    add(self.converted.entry(converted).or_default(), type_name.clone());
                 }
                 if let Some(partly) = partly {
-                    add(self.partial.entry(partly).or_default(), type_key.name());
+                    add(self.partial.entry(partly).or_default(), type_name.clone());
                 }
                 if !places.is_empty() {
                     self.namespaces_left_in = self.namespaces_left_in.saturating_add(1);
                     if self.namespaces_left.len() < MOST_REMEMBERED {
-                        let (resource, path) = (type_key.name(), manifest.path.clone());
+                        let (resource, path) = (type_name, manifest.path.clone());
                         self.namespaces_left.push(NamespacesLeft { resource, path, places });
                     }
                 }

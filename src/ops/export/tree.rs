@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::Manifest;
+use crate::kube::manifest::file_name::ObjectPath;
 
 /// A directory that is filled with one file for each object.
 ///
@@ -75,8 +76,16 @@ impl Tree {
     /// # Errors
     /// The system refuses.
     pub fn put(&mut self, manifest: &Manifest) -> Result<(), TreeError> {
-        let namespace = self.root.join(&manifest.path.namespace);
-        let directory = namespace.join(&manifest.path.resource);
+        self.put_as(&manifest.path, self.ending, &manifest.text).map(drop)
+    }
+
+    /// As [`put`](Self::put), with another ending. Returns the path below the root.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn put_as(&mut self, path: &ObjectPath, ending: &str, bytes: &[u8]) -> Result<PathBuf, TreeError> {
+        let namespace = self.root.join(&path.namespace);
+        let directory = namespace.join(&path.resource);
         if !self.made.contains(&directory) {
             self.directory(&namespace)?;
             self.directory(&directory)?;
@@ -84,15 +93,29 @@ impl Tree {
         }
         let mut number = 1;
         loop {
-            let path = directory.join(manifest.path.file(number, self.ending));
-            match create(&path) {
-                Ok(mut file) => return file.write_all(&manifest.text).map_err(failed(&path)),
+            let name = path.file(number, ending);
+            let file_path = directory.join(&name);
+            match create(&file_path) {
+                Ok(mut file) => {
+                    file.write_all(bytes).map_err(failed(&file_path))?;
+                    return Ok(Path::new(&path.namespace).join(&path.resource).join(name));
+                }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < MOST_ALIKE => {
                     number = number.saturating_add(1);
                 }
-                Err(error) => return Err(failed(&path)(error)),
+                Err(error) => return Err(failed(&file_path)(error)),
             }
         }
+    }
+
+    /// Makes a file beside the directories of namespaces. If `name` begins with `_`, no
+    /// namespace has that name.
+    ///
+    /// # Errors
+    /// It is there, or the system refuses.
+    pub fn file(&mut self, name: &str) -> Result<File, TreeError> {
+        let path = self.root.join(name);
+        create(&path).map_err(failed(&path))
     }
 
     /// Removes the directory if nothing was written: for an export that failed.
@@ -100,6 +123,15 @@ impl Tree {
         if self.is_ours && self.made.is_empty() {
             let _ = fs::remove_dir(&self.root);
         }
+    }
+
+    /// Removes the directory with the file that [`file`](Self::file) made, if nothing
+    /// else was written.
+    pub fn remove_with(self, name: &str) {
+        if self.is_ours && self.made.is_empty() {
+            let _ = fs::remove_file(self.root.join(name));
+        }
+        self.remove_if_empty();
     }
 
     fn directory(&self, path: &Path) -> Result<(), TreeError> {
@@ -128,7 +160,6 @@ mod tests {
     use std::os::unix::fs::MetadataExt;
 
     use super::*;
-    use crate::kube::manifest::file_name::ObjectPath;
 
     fn manifest(namespace: &str, name: &str) -> Manifest {
         let path =

@@ -33,21 +33,34 @@ fn parse(mut content: Vec<u8>) -> Option<(u64, PathBuf)> {
     Some((head, PathBuf::from(std::ffi::OsString::from_vec(path))))
 }
 
-/// Whether `wal_dir` holds a WAL that a killed run left and that is nobody's. The
-/// mark of a run that was killed at the very last, its database published, is
-/// removed: that restore is complete.
-pub(super) fn is_unfinished(wal_dir: &Path) -> Result<bool, TargetError> {
+/// What the mark in `wal_dir` says, if there is one that says something.
+fn read(wal_dir: &Path) -> Result<Option<(u64, PathBuf)>, TargetError> {
     let path = wal_dir.join(UNFINISHED);
-    let content = match fs::read(&path) {
-        Ok(content) => content,
+    match fs::read(&path) {
+        Ok(content) => Ok(parse(content)),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(false);
+            Ok(None)
         }
-        Err(error) => return Err(failed("read", &path)(error)),
-    };
-    let Some((head, data_dir)) = parse(content) else { return Ok(false) };
+        Err(error) => Err(failed("read", &path)(error)),
+    }
+}
+
+/// Removes the mark of a run that was killed at the very last, its database
+/// published: that restore is complete.
+pub(super) fn forget_finished(wal_dir: &Path) -> Result<(), TargetError> {
+    match read(wal_dir)? {
+        Some((_, data_dir)) if data_dir.join("member").exists() => {
+            let path = wal_dir.join(UNFINISHED);
+            fs::remove_file(&path).map_err(failed("remove", &path))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether `wal_dir` holds a WAL that a killed run left and that is nobody's.
+pub(super) fn is_unfinished(wal_dir: &Path) -> Result<bool, TargetError> {
+    let Some((head, data_dir)) = read(wal_dir)? else { return Ok(false) };
     if data_dir.join("member").exists() {
-        fs::remove_file(&path).map_err(failed("remove", &path))?;
         return Ok(false);
     }
     let segment = wal_dir.join(FIRST_SEGMENT);
@@ -80,10 +93,14 @@ mod tests {
         fs::write(wal.join(FIRST_SEGMENT), [1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0])
             .expect("written");
         assert!(is_unfinished(&wal).expect("answer"), "as a restore leaves it");
+        forget_finished(&wal).expect("answer");
+        assert!(mark.exists(), "not finished");
         fs::write(wal.join(FIRST_SEGMENT), [1; 32]).expect("written");
         assert!(!is_unfinished(&wal).expect("answer"), "written to since");
         fs::create_dir_all(data.join("member")).expect("made");
         assert!(!is_unfinished(&wal).expect("answer"), "its member is there");
+        assert!(mark.exists(), "looking changes nothing");
+        forget_finished(&wal).expect("removed");
         assert!(!mark.exists(), "so the mark is gone");
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Done in the order that nothing can be lost by:
 //!
-//! 1. [`plan`](Plan): what will be written, as a value. The database is the
+//! 1. [`plan`](Plan): what will be written, as a value. [`preview`] ends here. The database is the
 //!    snapshot's own pages plus a handful behind them.
 //! 2. stage: written to a place of its own on the target's file system,
 //!    while the digest is computed and all that will be written is verified.
@@ -12,6 +12,14 @@
 //!
 //! Source: etcd `etcdutl/snapshot/v3_snapshot.go` @ v3.5.33, v3.6.14, v3.7.1.
 
+mod all_members;
+mod archive;
+mod aside;
+mod attributes;
+mod copy;
+mod edits;
+mod fingerprint;
+mod lines;
 mod mark;
 pub mod member_file;
 pub mod membership;
@@ -19,25 +27,42 @@ mod place;
 mod plan;
 mod publish;
 mod request;
+mod space;
 mod stage;
+mod survey;
 mod target;
+mod tree;
 mod warning;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::bolt::{Db, OpenError, PatchError};
+use crate::etcd::hash_kv::HashKv;
+use crate::etcd::line::EtcdLine;
 use crate::etcd::membership::{MemberId, NewMembersError};
 use crate::etcd::peer_url::BootstrapError;
+use crate::etcd::snap_file::SnapFault;
 use crate::etcd::snapshot::DigestVerdict;
+use crate::etcd::wal::WalFault;
 use crate::source::{Source, SourceError};
 
-pub use plan::{Plan, StartsOn, Summary};
-pub use request::{Membership, Placement, Request};
+pub use all_members::{AllRestored, Form, OutDir, preview_all, restore_all};
+pub use aside::{Existing, Moved};
+pub use edits::Correction;
+pub use fingerprint::{Fingerprint, NoFingerprint};
+pub use lines::StartsOn;
+pub use plan::{Plan, Summary};
+pub use request::{Bump, Corrections, Membership, Placement, Request};
+pub use survey::{Room, Survey};
 pub use target::{Owner, TargetError};
 pub use warning::Warning;
 
+use stage::Published;
+
+use super::digest::Content;
 use super::finding::{Check, Grade};
-use super::{Settings, verify};
+use super::{OpError, Settings, hashkv, verify};
 
 /// Why there is no restored directory. Nothing stands at the target then, and
 /// nothing is in the way of another try; only [`NotDurable`](Self::NotDurable)
@@ -52,12 +77,44 @@ pub enum RestoreError {
     #[error(transparent)]
     Members(#[from] NewMembersError),
     /// The revision cannot be moved that far.
-    #[error("revision {revision} cannot be moved ahead by {by}: the largest revision is 9223372036854775807")]
+    #[error("revision {revision} cannot be moved ahead by {by}: {} is the last that is allowed", Bump::LIMIT)]
     BumpTooFar {
-        /// The revision of the snapshot.
+        /// The last revision in the snapshot.
         revision: i64,
         /// How far it was to go.
         by: u64,
+    },
+    /// The bump does not lead past what was there.
+    #[error("the bump leads to revision {bumped}, and the snapshot is at revision {revision}")]
+    BumpTooShort {
+        /// The revision of the snapshot.
+        revision: i64,
+        /// Where the bump leads.
+        bumped: i64,
+    },
+    /// The target is older than the file, and a downgrade was not asked for.
+    #[error("the snapshot was written by etcd {written_by}, which is newer than etcd {target}")]
+    NewerThanTarget {
+        /// The newest line that has left a mark in it.
+        written_by: EtcdLine,
+        /// The line to write for.
+        target: EtcdLine,
+    },
+    /// Upstream has no downgrade of that kind either.
+    #[error("a file of etcd {written_by} cannot be made one for etcd {target}")]
+    CannotDowngrade {
+        /// The line that wrote the snapshot.
+        written_by: EtcdLine,
+        /// The line to write for.
+        target: EtcdLine,
+    },
+    /// The result would not be what it was to be.
+    #[error("the restored state would be {found}, and {expected} is expected")]
+    OtherState {
+        /// What was asked for.
+        expected: Fingerprint,
+        /// What it would be.
+        found: Fingerprint,
     },
     /// Written by a line of etcd that this version does not know.
     #[error("the snapshot has storage version {0}, and etcd 3.7 is the newest that can be restored for")]
@@ -80,6 +137,9 @@ pub enum RestoreError {
     /// The snapshot is damaged.
     #[error("the snapshot is damaged")]
     Damaged(Box<verify::Report>),
+    /// HashKV of the result cannot be computed.
+    #[error(transparent)]
+    HashKv(#[from] OpError),
     /// The database cannot be given new members.
     #[error("the database cannot be patched: {0}")]
     Patch(#[from] PatchError),
@@ -95,13 +155,31 @@ pub enum RestoreError {
         /// The first byte that differs.
         offset: u64,
     },
+    /// What was staged is as planned, and etcd could not read its WAL.
+    #[error("{}: {fault}", path.display())]
+    StagedWal {
+        /// The staged file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: WalFault,
+    },
+    /// What was staged is as planned, and etcd could not read its raft snapshot.
+    #[error("{}: {fault}", path.display())]
+    StagedSnap {
+        /// The staged file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: SnapFault,
+    },
 }
 
-/// A restored directory.
+/// A restored directory, or one that could be.
 #[derive(Debug)]
 pub struct Restored {
     /// What was done.
     pub summary: Summary,
+    /// What stands for the content of the database.
+    pub state: Fingerprint,
     /// Which of the members this is.
     pub node: MemberId,
     /// What was found in the snapshot.
@@ -110,8 +188,23 @@ pub struct Restored {
     pub data_dir: PathBuf,
     /// Where the WAL stands.
     pub wal_dir: PathBuf,
+    /// What stood there before, and where it is now.
+    pub moved_aside: Vec<Moved>,
+    /// What else is in these directories and was not touched.
+    pub left_alone: Vec<PathBuf>,
     /// What the operator should know before starting etcd.
     pub warnings: Vec<Warning>,
+}
+
+/// What a restore would do.
+#[derive(Debug)]
+pub struct Preview<R> {
+    /// What it would come to.
+    pub restored: R,
+    /// The hash that every member will answer at the new revision.
+    pub hash_kv: HashKv,
+    /// What is at the target.
+    pub survey: Survey,
 }
 
 /// Restores `source` as one member.
@@ -125,50 +218,144 @@ pub fn restore(
     settings: &Settings<'_>,
 ) -> Result<Restored, RestoreError> {
     let db = Db::open(source.bytes())?;
+    let (plan, node) = prepare(source, &db, request, placement, settings)?;
+    if let Some(wal_dir) = &placement.wal_dir {
+        mark::forget_finished(wal_dir)?;
+    }
+    let staging = stage::Staging::take(placement)?;
+    let ((report, state), labels) =
+        verified(source, &db, &plan, request, settings, staging.abandoned(), || {
+            staging.write(source, &plan, node, settings.progress)
+        })?;
+    let Published { data_dir, wal_dir, moved_aside, left_alone } = staging.publish()?;
+    let mut warnings = plan.warnings(&report, request);
+    warnings.extend(labels);
+    let summary = plan.summary();
+    Ok(Restored { summary, state, node, report, data_dir, wal_dir, moved_aside, left_alone, warnings })
+}
+
+/// Finds out all that [`restore`] would do and say, and writes nothing.
+///
+/// # Errors
+/// As [`restore`], but that a target which cannot be used is part of the answer.
+pub fn preview(
+    source: &Source,
+    request: &Request,
+    placement: &Placement,
+    settings: &Settings<'_>,
+) -> Result<Preview<Restored>, RestoreError> {
+    let db = Db::open(source.bytes())?;
+    let (plan, node) = prepare(source, &db, request, placement, settings)?;
+    let (survey, target) = Survey::of_member(placement, &plan);
+    let ((report, state), hash_kv) = foreseen(source, &db, &plan, request, settings)?;
+    let warnings = plan.warnings(&report, request);
+    let (data_dir, wal_dir) = (placement.data_dir.clone(), placement.wal_path());
+    let (moved_aside, left_alone) =
+        target.map_or_else(Default::default, |target| (target.aside.moved(), target.left_alone));
+    let summary = plan.summary();
+    let restored =
+        Restored { summary, state, node, report, data_dir, wal_dir, moved_aside, left_alone, warnings };
+    Ok(Preview { restored, hash_kv, survey })
+}
+
+fn prepare<'a>(
+    source: &Source,
+    db: &Db<'a>,
+    request: &Request,
+    placement: &Placement,
+    settings: &Settings<'_>,
+) -> Result<(Plan<'a>, MemberId), RestoreError> {
     request.membership.cluster.validate(&placement.name, &placement.advertised)?;
     let node = MemberId::derive(&placement.advertised, &request.membership.token);
-    let plan = match Plan::new(&db, request) {
-        Ok(plan) => plan,
-        // Damage is told as damage, not as the first thing it got in the way of.
-        Err(RestoreError::Patch(error)) => {
-            let report = examine(source, &db, settings, request)?;
-            return Err(refusal(&report)
-                .map_or(RestoreError::Patch(error), |_| RestoreError::Damaged(Box::new(report))));
-        }
-        Err(error) => return Err(error),
+    Ok((plan(source, db, request, settings)?, node))
+}
+
+/// What to write. Damage is told as damage, not as the first thing that it got in
+/// the way of.
+fn plan<'a>(
+    source: &Source,
+    db: &Db<'a>,
+    request: &Request,
+    settings: &Settings<'_>,
+) -> Result<Plan<'a>, RestoreError> {
+    let error = match Plan::new(db, request) {
+        Err(RestoreError::Patch(error)) => error,
+        planned => return planned,
     };
-    let target = target::Target::examine(&placement.data_dir, placement.wal_dir.as_deref())?;
-    let staging = stage::Staging::take(target, placement.owner, placement.mode)?;
-    let report = std::thread::scope(|scope| {
+    let report = examine(source, db, db, settings, request)?;
+    Err(refusal(&report).map_or(RestoreError::Patch(error), |_| RestoreError::Damaged(Box::new(report))))
+}
+
+/// What was found in the snapshot, and what stands for the result.
+type Verdict = (verify::Report, Fingerprint);
+
+/// Writes while all that is written is verified, and returns both answers if the
+/// verdict allows it. `abandoned` is set as soon as it does not.
+fn verified<T: Send>(
+    source: &Source,
+    db: &Db<'_>,
+    plan: &Plan<'_>,
+    request: &Request,
+    settings: &Settings<'_>,
+    abandoned: &AtomicBool,
+    write: impl FnOnce() -> Result<T, RestoreError> + Send,
+) -> Result<(Verdict, T), RestoreError> {
+    let answers = std::thread::scope(|scope| {
         // Beside the checks: written, read again, and waited for until it is on
         // disk, most of which the kernel has done by then.
-        let writing = scope.spawn(|| {
-            staging.write(source, &plan, node, settings.progress)?;
-            staging.sync(&plan).map_err(RestoreError::from)
-        });
-        let report = verify::check_patched(source, &db, &plan.patched.db(), settings, &request.verify);
+        let writing = scope.spawn(write);
         // A full disk is the operator's first worry, but damage is the greater.
-        let verdict = source.finish().map_err(RestoreError::from);
-        let verdict = verdict.and_then(|()| judge(&report, request.skip_hash_check));
+        let verdict = verdict(source, db, plan, request, settings);
         if verdict.is_err() {
-            staging.abandon();
+            abandoned.store(true, Ordering::Relaxed);
         }
         let written = writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        verdict.and(written).map(|()| report)
+        verdict.and_then(|verdict| written.map(|written| (verdict, written)))
     })?;
     source.finish()?;
-    let (data_dir, wal_dir) = staging.publish()?;
-    let warnings = plan.warnings(&report, request);
-    Ok(Restored { summary: plan.summary(), node, report, data_dir, wal_dir, warnings })
+    Ok(answers)
+}
+
+/// The verdict on a plan that is not carried out, and the hash that it would have.
+fn foreseen(
+    source: &Source,
+    db: &Db<'_>,
+    plan: &Plan<'_>,
+    request: &Request,
+    settings: &Settings<'_>,
+) -> Result<(Verdict, HashKv), RestoreError> {
+    let verdict = verdict(source, db, plan, request, settings)?;
+    let hash_kv = hashkv::of_db(&plan.patched.db(), settings)?.hash;
+    source.finish()?;
+    Ok((verdict, hash_kv))
+}
+
+/// Whether the plan may be carried out, and what its result will be.
+fn verdict(
+    source: &Source,
+    db: &Db<'_>,
+    plan: &Plan<'_>,
+    request: &Request,
+    settings: &Settings<'_>,
+) -> Result<Verdict, RestoreError> {
+    let report = examine(source, db, &plan.patched.db(), settings, request)?;
+    judge(&report, request.skip_hash_check)?;
+    // Computed for every restore; absent only from reports of other checks.
+    let state = plan.fingerprint(&report.content.unwrap_or_default());
+    match request.expected_state {
+        Some(expected) if expected != state => Err(RestoreError::OtherState { expected, found: state }),
+        _ => Ok((report, state)),
+    }
 }
 
 fn examine(
     source: &Source,
     db: &Db<'_>,
+    patched: &Db<'_>,
     settings: &Settings<'_>,
     request: &Request,
 ) -> Result<verify::Report, SourceError> {
-    let report = verify::check_patched(source, db, db, settings, &request.verify);
+    let report = verify::check_patched(source, db, patched, settings, &request.verify, Content::Always);
     source.finish()?;
     Ok(report)
 }

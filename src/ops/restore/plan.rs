@@ -1,15 +1,18 @@
 //! What a restore will write, worked out before anything is written. A pure
 //! function of the snapshot and the request.
 
-use crate::bolt::{Db, Entries, Patch, Patched, last_element};
+use crate::bolt::{Db, Patched, last_element};
+use crate::etcd::auth::Alarm;
 use crate::etcd::line::EtcdLine;
-use crate::etcd::membership::{ClusterId, Member, MemberId, new_members};
+use crate::etcd::membership::{ClusterId, Member, MemberId, new_members, with_learners};
 use crate::etcd::raft::{Index, Term};
 use crate::etcd::revision::{Revision, RevisionKey};
 use crate::etcd::state::State;
 use crate::etcd::{schema, snap_file, wal};
 
-use super::{Request, RestoreError};
+use super::edits::{Correction, Edits};
+use super::lines::{StartsOn, newest_line};
+use super::{Fingerprint, Request, RestoreError, warning};
 
 /// What all members of the new cluster have in common, which is all but one
 /// number in the WAL.
@@ -21,6 +24,8 @@ pub struct Plan<'a> {
     pub snap_name: String,
     /// Content of the raft snapshot.
     pub snap: Vec<u8>,
+    /// SHA-256 of what is written over the file.
+    edits: [u8; 32],
     pub(super) state: State,
     pub(super) summary: Summary,
 }
@@ -34,6 +39,8 @@ pub struct Summary {
     pub written_for: EtcdLine,
     /// The lines to start on the result.
     pub starts_on: StartsOn,
+    /// What was done besides.
+    pub corrections: Vec<Correction>,
     /// The new members.
     pub members: Vec<Member>,
     /// Those that the snapshot lists.
@@ -44,90 +51,103 @@ pub struct Summary {
     pub revision_before: i64,
     /// And as it will be.
     pub revision_after: i64,
+    /// Revision below which there is no history, as it will be.
+    pub compact_revision: Option<i64>,
     /// Bytes of the database.
     pub db_size: u64,
-}
-
-/// The lines of etcd to start on a restored directory: from one to 3.7.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StartsOn {
-    /// The oldest of them.
-    pub oldest: EtcdLine,
+    /// Bytes of one of its pages.
+    pub page_size: u64,
+    /// What to start etcd with as `--quota-backend-bytes`, if the database is
+    /// larger than what etcd takes unless told otherwise, or nearly so.
+    pub quota: Option<u64>,
+    /// Alarms that will be on.
+    pub alarms: Vec<Alarm>,
+    /// Whether users have to log in.
+    pub auth_enabled: bool,
+    /// How many users there are.
+    pub users: usize,
 }
 
 impl<'a> Plan<'a> {
     /// Works out what to write.
     ///
     /// # Errors
-    /// A membership that does not fit together, a bump that goes too far, or a
-    /// snapshot too damaged to be patched.
+    /// A membership that does not fit together, a target that the file is not
+    /// for, a bump that goes too far, or a snapshot too damaged to be patched.
     pub fn new(db: &Db<'a>, request: &Request) -> Result<Self, RestoreError> {
-        let members = new_members(&request.membership.cluster, &request.membership.token)?;
+        let membership = &request.membership;
+        let members = new_members(&membership.cluster, &membership.token)?;
+        let members = with_learners(members, &membership.learners)?;
         let state = State::read(db);
         if state.is_of_unknown_line() {
             return Err(RestoreError::UnknownLine(state.storage_version_text()));
         }
-        let (written_by, _) = state.line();
-        let written_for = written_by.restored_as();
+        let (written_by, written_for) = lines(&state, request)?;
+        let unsupported = RestoreError::CannotDowngrade { written_by, target: written_for };
+        let starts_on = StartsOn::of(written_by, written_for).ok_or(unsupported)?;
 
         let last = last_record(db).unwrap_or_default();
         let revision_before = state.window(last.main).current;
-        let mut patch = Patch::new(*db);
-        let mut meta = patch.entries(schema::META)?;
-        let count = members.len() as u64;
-        meta.insert(schema::CONSISTENT_INDEX.to_vec(), count.to_be_bytes().to_vec());
-        meta.insert(schema::TERM.to_vec(), 1u64.to_be_bytes().to_vec());
         let mut revision_after = revision_before;
-        if let Some(by) = request.bump_revision {
-            let too_far = RestoreError::BumpTooFar { revision: last.main, by };
-            let bumped = i64::try_from(by).ok().and_then(|by| last.main.checked_add(by)).ok_or(too_far)?;
-            let key =
-                RevisionKey { revision: Revision { main: bumped, sub: 0 }, tombstone: false }.to_bytes();
-            patch.append(schema::KEY, key.clone(), Vec::new());
-            meta.insert(schema::SCHEDULED_COMPACT.to_vec(), key);
-            revision_after = bumped;
+        let mut compact_revision = state.compact_revision();
+        let mut edits = Edits::of_upstream(db, &members)?;
+        if let Some(bump) = request.bump {
+            revision_after = bump.apply(last.main, revision_before)?;
+            compact_revision = Some(revision_after);
+            edits.bump(revision_after);
         }
-        patch.replace(schema::META, meta);
-        let entry = |member: &Member| (member.id.to_string().into_bytes(), member.to_json().into_bytes());
-        patch.replace(schema::MEMBERS, members.iter().map(entry).collect());
-        patch.replace(schema::MEMBERS_REMOVED, Entries::new());
-        let cluster = patch.entries(schema::CLUSTER)?;
-        patch.replace(schema::CLUSTER, cluster);
-        let patched = patch.apply()?;
+        edits.correct(request.corrections, &state, &members, written_for);
+        let patched = edits.apply(db)?;
 
-        let snap = snap_file::encode(&snap_file::restored(&members, written_for), written_for.encoding());
+        let layout = written_for.restored_as();
+        let snap = snap_file::encode(&snap_file::restored(&members, layout), layout.encoding());
         let summary = Summary {
             written_by,
             written_for,
-            starts_on: StartsOn::of(&state),
+            starts_on: starts_on.in_view_of(&State::read(&patched.db())),
+            corrections: edits.corrections().to_vec(),
             cluster: ClusterId::derive(members.iter().map(|member| member.id)),
             revision_before,
             revision_after,
+            compact_revision,
             db_size: patched.size(),
+            page_size: db.meta.page_size.bytes(),
+            quota: warning::quota(patched.size()),
+            alarms: if request.corrections.clear_alarms { Vec::new() } else { state.alarms.clone() },
+            auth_enabled: state.auth_enabled,
+            users: state.users.len(),
             members_before: state.members.clone(),
             members,
         };
-        Ok(Self { patched, snap_name: snap_file::file_name(Term(1), Index(count)), snap, state, summary })
+        let snap_name = snap_file::file_name(Term(1), Index(summary.members.len() as u64));
+        Ok(Self { patched, snap_name, snap, edits: edits.hash(), state, summary })
     }
 
     /// The records of one member's WAL; zeros follow.
     pub fn wal_head(&self, node: MemberId) -> Vec<u8> {
-        wal::wal_head(node, &self.summary.members, self.summary.written_for)
+        wal::wal_head(node, &self.summary.members, self.summary.written_for.restored_as())
     }
 
     /// The plan in figures.
     pub fn summary(&self) -> Summary {
         self.summary.clone()
     }
+
+    /// What stands for the database to be, given the SHA-256 of the file's pages.
+    pub fn fingerprint(&self, content: &[u8; 32]) -> Fingerprint {
+        Fingerprint::new(content, &self.edits)
+    }
 }
 
-impl StartsOn {
-    /// By what is in the file. 3.6 refuses a storage version newer than its own.
-    /// 3.4 and 3.5 look at none and do start on the files of later lines, but that
-    /// is a downgrade without the steps which upstream wants for one.
-    fn of(state: &State) -> Self {
-        Self { oldest: state.line().0 }
+/// The line that wrote the file, and the line to write for.
+fn lines(state: &State, request: &Request) -> Result<(EtcdLine, EtcdLine), RestoreError> {
+    let (written_by, _) = state.line();
+    let newest = newest_line(state);
+    let Some(target) = request.target_line else { return Ok((written_by, newest.restored_as())) };
+    if target < newest && !request.corrections.downgrade {
+        return Err(RestoreError::NewerThanTarget { written_by: newest, target });
     }
+    Ok((written_by, target))
 }
 
 /// The last record's revision: upstream takes the greatest key of the bucket.

@@ -30,8 +30,9 @@ use crate::kube::encryption::Keyring;
 use crate::kube::registry_key::Prefixes;
 use crate::source::Source;
 
+use super::digest::{self, Content, Hashed};
 use super::finding::{Check, Findings, Grade};
-use super::{OpError, Settings, digest};
+use super::{OpError, Settings};
 
 /// What one check covered and what it came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +60,8 @@ pub struct Facts {
     pub compact_revision: Option<i64>,
     /// Keys that are alive.
     pub live_keys: u64,
+    /// Leases granted and not yet expired.
+    pub leases: u64,
     /// Whether there are objects as a Kubernetes API server stores them.
     pub is_kubernetes: bool,
     /// Pages by kind.
@@ -76,6 +79,8 @@ pub struct Report {
     pub findings: Findings,
     /// How the digest fared; `None` if the file is no database.
     pub digest: Option<DigestVerdict>,
+    /// SHA-256 of the pages, if it was computed.
+    pub content: Option<[u8; 32]>,
     /// What the file holds; `None` if it is no database, or too damaged to tell.
     pub facts: Option<Facts>,
     /// What the file seems to be, if it is no database.
@@ -129,7 +134,7 @@ pub enum Values {
 /// it is no database at all, is in the report.
 pub fn verify(source: &Source, settings: &Settings<'_>, options: &Options) -> Result<Report, OpError> {
     let report = match Db::open(source.bytes()) {
-        Ok(db) => check_patched(source, &db, &db, settings, options),
+        Ok(db) => check_patched(source, &db, &db, settings, options, Content::IfStored),
         Err(error) => not_a_database(source, error),
     };
     source.finish()?;
@@ -147,7 +152,7 @@ fn not_a_database(source: &Source, error: OpenError) -> Report {
     let file_size = source.bytes().len() as u64;
     let checks = vec![result(&findings, Check::File, vec![("bytes", file_size)])];
     let looks_like = FileKind::of(source.bytes());
-    Report { file_size, checks, findings, digest: None, facts: None, looks_like }
+    Report { file_size, checks, findings, digest: None, content: None, facts: None, looks_like }
 }
 
 fn result(findings: &Findings, check: Check, covered: Vec<(&'static str, u64)>) -> CheckResult {
@@ -163,16 +168,18 @@ pub(crate) fn check_patched(
     patched: &Db<'_>,
     settings: &Settings<'_>,
     options: &Options,
+    content: Content,
 ) -> Report {
     let trailer = trailer(db, source.bytes());
-    let (verdict, mut draft) = digest::alongside(source, &trailer, settings, |threads| {
+    let work = |threads| {
         // A restore that moves the revision ahead marks everything before as
         // compacted. What is missing was still missing before.
         let compact = State::read(db).compact_revision().unwrap_or(0);
         check_content(patched, compact, threads, settings, options)
-    });
-    file::digest(db, &trailer, verdict, &mut draft.findings);
-    draft.finish(db, &trailer, verdict, source.bytes().len() as u64)
+    };
+    let (hashed, mut draft) = digest::alongside(source, db, content, settings, work);
+    file::digest(db, &trailer, hashed.verdict, &mut draft.findings);
+    draft.finish(db, &trailer, hashed, source.bytes().len() as u64)
 }
 
 /// A report in the making.
@@ -286,6 +293,7 @@ fn check_content(
         revision: window.current,
         compact_revision: window.compact,
         live_keys: keyspace.len() as u64,
+        leases: leases.ids.len() as u64,
         is_kubernetes,
         pages,
     });
@@ -293,9 +301,9 @@ fn check_content(
 }
 
 impl Draft {
-    fn finish(mut self, db: &Db<'_>, trailer: &Trailer, verdict: DigestVerdict, file_size: u64) -> Report {
+    fn finish(mut self, db: &Db<'_>, trailer: &Trailer, hashed: Hashed, file_size: u64) -> Report {
         self.findings.sort();
-        let hashed = match trailer.digest() {
+        let covered = match trailer.digest() {
             Some(_) => file_size.saturating_sub(32),
             None => 0,
         };
@@ -307,7 +315,7 @@ impl Draft {
             ),
             CheckResult {
                 skipped: trailer.digest().is_none(),
-                ..result(&self.findings, Check::Digest, vec![("bytes", hashed)])
+                ..result(&self.findings, Check::Digest, vec![("bytes", covered)])
             },
         ];
         checks.append(&mut self.checks);
@@ -319,7 +327,8 @@ impl Draft {
             file_size,
             checks,
             findings: self.findings,
-            digest: Some(verdict),
+            digest: Some(hashed.verdict),
+            content: hashed.content,
             facts: self.facts,
             looks_like: None,
         }

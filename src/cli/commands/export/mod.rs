@@ -13,7 +13,7 @@ use etcdsnap::kube::manifest::namespaces::NamespaceMap;
 use etcdsnap::kube::manifest::scope::{Pattern, Scope};
 use etcdsnap::kube::select::arguments::Request as TypeRequest;
 use etcdsnap::kube::select::labels::LabelSelector;
-use etcdsnap::ops::export::{ExportError, Manifest, Report, Request, Tree, TreeError, export};
+use etcdsnap::ops::export::{ExportError, Manifest, Merged, Report, Request, Tree, TreeError, export};
 use etcdsnap::ops::list::Selection;
 use etcdsnap::ops::reader::Reader;
 use etcdsnap::ops::{OpError, Settings, prepare};
@@ -24,7 +24,7 @@ use crate::cli::decryption::Decryption;
 use crate::cli::failure::Failure;
 use crate::cli::input::{KubernetesKeys, Reading, Threads};
 use crate::cli::redaction::Redact;
-use crate::cli::{Context, Outcome, progress};
+use crate::cli::{Context, Outcome, progress, redaction};
 use stream::{Form, Stream};
 
 /// Kubernetes objects as manifests for another cluster
@@ -33,7 +33,8 @@ use stream::{Form, Stream};
 /// first. What every cluster makes for itself, children of controllers, what is
 /// being deleted and what would run again are left out and counted on stderr; fields
 /// that belong to the old cluster are taken away. With TYPE (as kubectl has it, or
-/// several with commas) only objects of these types.
+/// several with commas) only objects of these types. Options that choose narrow each
+/// other: an object is written if it passes all of them.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "etcdsnap export [OPTIONS] FILE [TYPE...]")]
 pub(crate) struct Export {
@@ -55,7 +56,8 @@ pub(crate) struct Export {
     #[arg(long, value_name = "GROUP", value_delimiter = ',', help_heading = CONTENT,
         value_parser = clap::builder::PossibleValuesParser::new(FieldGroup::ALL.iter().map(|group| group.name())))]
     keep: Vec<String>,
-    /// Another name for a namespace, wherever it is named
+    /// Another name for a namespace, wherever it is named; not that of another one
+    /// that is written, too
     #[arg(long, value_name = "OLD=NEW", value_delimiter = ',', help_heading = CONTENT)]
     namespace_map: Vec<String>,
     #[command(flatten)]
@@ -131,6 +133,11 @@ impl Which {
 }
 
 impl Export {
+    /// The file that it reads.
+    pub(crate) fn inputs(&self) -> Vec<PathBuf> {
+        self.reading.input(&self.words)
+    }
+
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         let ending = self.output.ending();
         if self.out_dir.is_some() && self.output == Form::Jsonl {
@@ -138,7 +145,9 @@ impl Export {
                 .hint("leave out one of them, or take -o json"));
         }
         let (file, words) = self.reading.split(&self.words)?;
-        let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+        let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        // Any word can be a type that is asked for.
+        let (words, behind_redact) = self.redact.split(words, |_| true);
         if let Some(word) = words.iter().find(|word| word.contains('/')) {
             return Err(Failure::usage(format!("{word:?} names an object, and types are wanted")).hint(
                 "-l chooses objects by their labels; `etcdsnap get FILE TYPE/NAME -o yaml` shows one",
@@ -168,7 +177,7 @@ impl Export {
                 deleted: self.also.include_deleted,
             },
             keep: self.keep.iter().filter_map(|name| name.parse::<FieldGroup>().ok()).collect(),
-            redaction: self.redact.redaction()?,
+            redaction: None,
             namespaces,
         };
 
@@ -176,6 +185,10 @@ impl Export {
         let settings = self.reading.settings(self.threads.settings(context));
         prepare(&snapshot, settings.threads);
         let db = snapshot.db().map_err(OpError::from)?;
+        let named = self.redact.request(&behind_redact);
+        let revision = request.selection.revision;
+        let (known, _) = store::types(&db, Some(&[&named]), false, &request.reader, revision, &settings)?;
+        request.redaction = self.redact.redaction(&behind_redact, &known)?;
         request.selection.types = types(&words, &db, &request, &settings)?;
         // A mistyped name would let through what was to be left out.
         let exact = |typed: &[String]| -> Result<Vec<Pattern>, Failure> {
@@ -232,6 +245,7 @@ impl Export {
     ) -> Result<Outcome, Failure> {
         context.out.flush()?;
         let outcome = skipped(context, &report.damage)?;
+        redaction::tell(context, &report.redacted);
         for line in summary::lines(report, self.out_dir.as_deref(), redacted, context.global.verbose) {
             context.say(line);
         }
@@ -255,7 +269,7 @@ fn types(
         Failure::usage(error.to_string()).hint("`etcdsnap export FILE deployments,services`")
     })?;
     let revision = request.selection.revision;
-    let (known, _) = store::types(db, Some(&typed), false, &request.reader, revision, settings)?;
+    let (known, _) = store::types(db, Some(&[&typed]), false, &request.reader, revision, settings)?;
     let wanted = known.resolve(&typed).map_err(|fault| unknown(&fault))?;
     Ok(wanted.iter().map(|wanted| wanted.resource.full_name()).collect())
 }
@@ -264,8 +278,29 @@ impl<E: Into<Self>> From<ExportError<E>> for Failure {
     fn from(error: ExportError<E>) -> Self {
         match error {
             ExportError::Op(error) => error.into(),
+            ExportError::Merged(merged) => Self::merged(&merged),
             ExportError::Sink(error) => error.into(),
         }
+    }
+}
+
+impl Failure {
+    fn merged(merged: &Merged) -> Self {
+        let Merged { old, new, in_both, first } = merged;
+        let failure = Self::new(format!(
+            "--namespace-map {old}={new}: {new:?} is a namespace of the snapshot that is written, too, and both would become one"
+        ));
+        let failure = match in_both {
+            0 => failure,
+            _ => failure.hint(format!(
+                "in both there {}: {}{}",
+                if *in_both == 1 { "is".to_owned() } else { format!("are {in_both}") },
+                first.join(", "),
+                if *in_both > first.len() { ", ..." } else { "" }
+            )),
+        };
+        failure
+            .hint(format!("export one alone: -n {old}, or --exclude-namespaces {new}; or take another name"))
     }
 }
 

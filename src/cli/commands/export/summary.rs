@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use etcdsnap::kube::manifest::left_out::Switch;
+use etcdsnap::kube::manifest::scope::List;
 use etcdsnap::ops::export::{NamespacesLeft, Partly, Report};
 
 use crate::cli::output::size::grouped;
@@ -62,6 +63,13 @@ pub(super) fn lines(report: &Report, directory: Option<&Path>, redacted: bool, v
             }
         };
         lines.push(format!("warning: {} {what}", names(types)));
+    }
+    for (list, pattern) in &report.met_nothing {
+        lines.push(format!("warning: {} {}: nothing fits it", option(*list), safe(pattern.as_bytes())));
+    }
+    for namespace in &report.nowhere {
+        let namespace = safe(namespace.as_bytes());
+        lines.push(format!("warning: --namespace-map: nothing that is written is in namespace {namespace}"));
     }
     notes(report, verbose, &mut lines);
     next(report, directory, redacted, &mut lines);
@@ -145,6 +153,15 @@ fn place(left: &NamespacesLeft) -> String {
 fn names(types: &BTreeMap<String, u64>) -> String {
     let name = |(name, number): (&String, &u64)| format!("{} {}", grouped(*number), safe(name.as_bytes()));
     types.iter().map(name).collect::<Vec<_>>().join(", ")
+}
+
+fn option(list: List) -> &'static str {
+    match list {
+        List::IncludeNamespaces => "--include-namespaces",
+        List::ExcludeNamespaces => "--exclude-namespaces",
+        List::IncludeResources => "--include-resources",
+        List::ExcludeResources => "--exclude-resources",
+    }
 }
 
 fn switch(switch: Switch) -> &'static str {

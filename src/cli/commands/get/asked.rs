@@ -1,30 +1,31 @@
 //! A request that was understood, carried out: objects are read side by side,
 //! run by run, and written in order.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use etcdsnap::bolt::Db;
 use etcdsnap::kube::field_set::FieldSet;
 use etcdsnap::kube::manifest::redact::Redaction;
-use etcdsnap::kube::object::RAW;
 use etcdsnap::kube::select::sort::SortBy;
 use etcdsnap::kube::select::types::ResourceType;
 use etcdsnap::kube::table::{Context as TableContext, effective_default_storage_class, row_order};
 use etcdsnap::kube::value::Value;
 use etcdsnap::ops::objects::{Place, StoredObject, named, objects};
-use etcdsnap::ops::reader::{Buffer, Outcome as Read, Reader, stand_in};
+use etcdsnap::ops::reader::{Buffer, Outcome as Read, Reader, hide, stand_in};
 use etcdsnap::ops::{Damage, Settings};
 
 use super::Get;
 use super::documents::{Documents, Form, list};
 use super::format::Format;
+use super::sink::{Batch, Counts, Sink, Titles};
 use super::table::{Additions, Table, printable};
-use super::unshown::Unshown;
 use crate::cli::commands::keys::skipped;
 use crate::cli::failure::Failure;
 use crate::cli::output::columns::{Columns, Rows};
 use crate::cli::output::text::safe;
-use crate::cli::{Context, Outcome, progress, tell};
+use crate::cli::{Context, Outcome, progress, redaction, tell};
 
 /// Objects of one type that are asked for.
 pub(super) struct Job<'t> {
@@ -32,6 +33,8 @@ pub(super) struct Job<'t> {
     pub(super) place: Place,
     /// All of them, without.
     pub(super) names: Option<Vec<String>>,
+    /// The version of the API that they are asked for in.
+    pub(super) version: Option<String>,
 }
 
 /// A request.
@@ -48,29 +51,11 @@ pub(super) struct Asked<'r, 't> {
 /// What came of it.
 #[derive(Default)]
 pub(super) struct Answer {
-    shown: u64,
-    unshown: Unshown,
+    counts: Counts,
+    /// Objects of which values were replaced, by type.
+    redacted: BTreeMap<String, u64>,
     missing: Vec<String>,
     damage: Damage,
-}
-
-/// What a thread makes of a run of objects.
-#[derive(Default)]
-struct Batch {
-    rows: Rows,
-    text: Vec<u8>,
-    values: Vec<Value<'static>>,
-    shown: u64,
-    unshown: Unshown,
-    failure: Option<String>,
-}
-
-impl Batch {
-    fn append(&mut self, more: Self) {
-        self.values.extend(more.values);
-        self.shown += more.shown;
-        self.unshown.merge(more.unshown);
-    }
 }
 
 /// Whether the rows of a type depend on each other: servers sort some, and mark one
@@ -81,14 +66,6 @@ fn is_shown_as_a_whole(job: &Job<'_>) -> bool {
 
 fn is_storage_class(job: &Job<'_>) -> bool {
     (job.of.group(), job.of.plural()) == ("storage.k8s.io", "storageclasses")
-}
-
-/// Where batches go.
-enum Sink<'o> {
-    Table { out: &'o mut (dyn io::Write + Send), before: bool },
-    Documents(Documents<'o>),
-    Text(&'o mut (dyn io::Write + Send)),
-    Collected(Vec<(usize, Value<'static>)>),
 }
 
 impl Asked<'_, '_> {
@@ -138,10 +115,29 @@ impl Asked<'_, '_> {
         {
             reader.options.fields = FieldSet::only(paths);
         }
-        if matches!(self.format, Format::Name) && !reader.is_choosy() && self.sort.is_none() {
-            reader.options.fields = FieldSet::only([]);
-        }
         reader
+    }
+
+    /// Whether keys tell all that is asked for.
+    fn needs_no_values(&self) -> bool {
+        matches!(self.format, Format::Name) && !self.reader.is_choosy() && self.sort.is_none()
+    }
+
+    /// Puts into `batch` what becomes of one stored object.
+    fn take(
+        &self,
+        job: &Job<'_>,
+        table: Option<&Table>,
+        (reader, buffer): (&Reader<'_>, &mut Buffer),
+        stored: &StoredObject<'_>,
+        batch: &mut Batch,
+    ) {
+        if self.needs_no_values() {
+            batch.counts.shown += 1;
+            push_name(job.of, stored.name, &mut batch.text);
+            return;
+        }
+        reader.read(stored, buffer, |read| self.render(job, table, stored, read, batch));
     }
 
     /// Puts into `batch` what becomes of one object.
@@ -155,28 +151,33 @@ impl Asked<'_, '_> {
     ) {
         let object = match read {
             Read::NotSelected => return,
-            Read::Unreadable(why) => {
-                batch.unshown.unreadable(&why);
+            Read::Unreadable { why, plain } => {
+                batch.counts.unshown.unreadable(&why);
                 // Nobody knows whether it would have been selected.
                 if self.reader.is_choosy() {
                     return;
                 }
-                let mut object = stand_in(stored, job.of.kind(), &why);
+                let mut object = stand_in(stored, job.of.kind(), &why, plain);
                 let hidden = |redaction: &&Redaction| redaction.concerns(job.of.group(), job.of.kind());
-                if self.reader.redaction.as_ref().is_some_and(hidden)
-                    && let Some(map) = object.as_map_mut()
-                {
-                    let size = stored.record.kv.value.len();
-                    map.insert(RAW, Value::from(format!("<redacted {size} bytes>")));
+                if self.reader.redaction.as_ref().is_some_and(hidden) {
+                    hide(&mut object, stored);
+                    batch.counts.redacted += 1;
                 }
                 object
             }
-            Read::Object(object) => {
-                batch.unshown.noted(&object.notes);
+            Read::Object { object, redacted } => {
+                batch.counts.redacted += u64::from(redacted);
+                batch.counts.unshown.noted(&object.notes);
+                if let Some(asked) = &job.version {
+                    let stored = object.api_version();
+                    if stored.rsplit('/').next() != Some(asked) {
+                        batch.counts.other_versions.insert(stored.to_owned());
+                    }
+                }
                 object.value
             }
         };
-        batch.shown += 1;
+        batch.counts.shown += 1;
         if self.collects() || table.is_some_and(|_| is_shown_as_a_whole(job)) {
             batch.values.push(object.into_owned());
             return;
@@ -188,10 +189,7 @@ impl Asked<'_, '_> {
                 Ok(cells) => cells.iter().for_each(|cell| batch.rows.cell(&printable(cell))),
                 Err(error) => batch.failure = Some(error.to_string()),
             },
-            _ => {
-                let line = format!("{}/{}\n", prefix(job.of), safe(stored.name));
-                batch.text.extend_from_slice(line.as_bytes());
-            }
+            _ => push_name(job.of, stored.name, &mut batch.text),
         }
     }
 
@@ -201,7 +199,12 @@ impl Asked<'_, '_> {
         }
         match (&self.format, self.form()) {
             (_, Some(form)) => Sink::Documents(Documents::new(out, form)),
-            (Format::Table { .. } | Format::CustomColumns(_), _) => Sink::Table { out, before: false },
+            (Format::Table { .. }, _) => Sink::Tables { out, before: false },
+            (Format::CustomColumns(columns), _) => {
+                let titles: Vec<&str> = columns.headers().collect();
+                let table = Columns::new(out, &titles);
+                Sink::Table(if self.get.no_headers { table.without_titles() } else { table })
+            }
             _ => Sink::Text(out),
         }
     }
@@ -214,16 +217,15 @@ impl Asked<'_, '_> {
         })?;
         let mut answer = Answer { damage: found.damage().clone(), ..Answer::default() };
         let mut sink = self.sink(context.out);
+        let stop = AtomicBool::new(false);
         for (number, job) in self.jobs.iter().enumerate() {
             let table = self.table(job);
             let reader = self.reader(table.as_ref());
             let work = |run: &mut dyn Iterator<Item = StoredObject<'_>>| {
                 let mut batch = Batch::default();
                 let mut buffer = Buffer::default();
-                for stored in run {
-                    reader.read(&stored, &mut buffer, |read| {
-                        self.render(job, table.as_ref(), &stored, read, &mut batch);
-                    });
+                for stored in run.take_while(|_| !stop.load(Ordering::Relaxed)) {
+                    self.take(job, table.as_ref(), (&reader, &mut buffer), &stored, &mut batch);
                 }
                 batch
             };
@@ -231,14 +233,18 @@ impl Asked<'_, '_> {
                 let mut whole = Batch::default();
                 found.at(&job.place, self.settings.threads, work, |batch| whole.append(batch));
                 let batch = self.as_a_whole(job, whole);
-                self.write(&mut sink, number, Some(table), &mut answer, |take| take(batch))?;
+                let titles = self.titles(Some(table));
+                let counts = sink.write(number, &titles, &stop, |take| take(batch))?;
+                answer.add(job, counts);
                 continue;
             }
-            self.write(&mut sink, number, table.as_ref(), &mut answer, |take| {
+            let titles = self.titles(table.as_ref());
+            let counts = sink.write(number, &titles, &stop, |take| {
                 found.at(&job.place, self.settings.threads, work, take);
             })?;
+            answer.add(job, counts);
         }
-        if let Some(values) = close(sink)? {
+        if let Some(values) = sink.close()? {
             self.write_collected(values, context)?;
         }
         Ok(answer)
@@ -279,87 +285,27 @@ impl Asked<'_, '_> {
             let mut buffer = Buffer::default();
             for (name, stored) in job.names.iter().flatten().zip(found.by_ref()) {
                 match stored {
-                    Some(stored) => reader.read(&stored, &mut buffer, |read| {
-                        self.render(job, table.as_ref(), &stored, read, &mut batch);
-                    }),
+                    Some(stored) => {
+                        self.take(job, table.as_ref(), (&reader, &mut buffer), &stored, &mut batch);
+                    }
                     None => answer.missing.push(format!("{} {name:?} not found", job.of.full_name())),
                 }
             }
             if table.is_some() && is_shown_as_a_whole(job) && !self.collects() {
                 batch = self.as_a_whole(job, batch);
             }
-            self.write(&mut sink, number, table.as_ref(), &mut answer, |take| take(batch))?;
+            let titles = self.titles(table.as_ref());
+            let counts = sink.write(number, &titles, &AtomicBool::default(), |take| take(batch))?;
+            answer.add(job, counts);
         }
-        if let Some(values) = close(sink)? {
+        if let Some(values) = sink.close()? {
             self.write_collected(values, context)?;
         }
         Ok(answer)
     }
 
-    /// Writes the batches of a job, which `produce` hands over in order.
-    fn write(
-        &self,
-        sink: &mut Sink<'_>,
-        job: usize,
-        table: Option<&Table>,
-        answer: &mut Answer,
-        produce: impl FnOnce(&mut (dyn FnMut(Batch) + Send)),
-    ) -> Result<(), Failure> {
-        let mut failure: Option<Failure> = None;
-        let titles = match (table, &self.format) {
-            (Some(table), _) => table.titles(),
-            (None, Format::CustomColumns(columns)) => columns.headers().map(str::to_owned).collect(),
-            _ => Vec::new(),
-        };
-        // One row of titles for all objects, where the columns are the user's own.
-        let is_first = matches!(sink, Sink::Table { before: false, .. });
-        let titled = !self.get.no_headers && (table.is_some() || is_first);
-        let mut take_count = |batch: &mut Batch| {
-            answer.shown += batch.shown;
-            answer.unshown.merge(std::mem::take(&mut batch.unshown));
-            batch.failure.take().map(Failure::new)
-        };
-        match sink {
-            Sink::Table { out, before } => {
-                let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
-                let mut some = false;
-                let mut columns = Columns::new(*out, &titles);
-                if !titled {
-                    columns = columns.without_titles();
-                }
-                if *before && titled {
-                    columns = columns.after_a_blank_line();
-                }
-                produce(&mut |mut batch: Batch| {
-                    let failed = take_count(&mut batch);
-                    some |= batch.shown > 0;
-                    if failure.is_none() {
-                        failure = failed.or_else(|| columns.add(&batch.rows).err().map(Failure::from));
-                    }
-                });
-                if failure.is_none() {
-                    columns.finish()?;
-                }
-                *before |= some;
-            }
-            Sink::Documents(documents) => produce(&mut |mut batch: Batch| {
-                let failed = take_count(&mut batch);
-                if failure.is_none() {
-                    failure = failed.or_else(|| documents.add(&batch.text).err().map(Failure::from));
-                }
-            }),
-            Sink::Text(out) => produce(&mut |mut batch: Batch| {
-                let failed = take_count(&mut batch);
-                if failure.is_none() {
-                    failure = failed.or_else(|| out.write_all(&batch.text).err().map(Failure::from));
-                }
-            }),
-            Sink::Collected(values) => produce(&mut |mut batch: Batch| {
-                failure = failure.take().or_else(|| take_count(&mut batch));
-                values.extend(batch.values.into_iter().map(|value| (job, value)));
-            }),
-        }
-        failure.map_or(Ok(()), Err)
+    fn titles(&self, table: Option<&Table>) -> Titles {
+        Titles { texts: table.map(Table::titles).unwrap_or_default(), shown: !self.get.no_headers }
     }
 
     /// Writes objects that had to be collected first.
@@ -422,11 +368,12 @@ impl Asked<'_, '_> {
     ) -> Result<(), Failure> {
         let mut before = false;
         if matches!(self.format, Format::Name) {
+            let mut text = Vec::new();
             for (job, value) in values {
                 let Some(job) = self.jobs.get(*job) else { continue };
-                let name = safe(value.text(&["metadata", "name"]).as_bytes());
-                writeln!(context.out, "{}/{name}", prefix(job.of))?;
+                push_name(job.of, value.text(&["metadata", "name"]).as_bytes(), &mut text);
             }
+            context.out.write_all(&text)?;
             return Ok(());
         }
         if let Format::CustomColumns(columns) = &self.format {
@@ -478,17 +425,24 @@ impl Asked<'_, '_> {
                 outcome = outcome.max(Outcome::No);
             }
         }
-        for line in answer.unshown.lines() {
+        if !answer.counts.other_versions.is_empty() {
+            let versions: Vec<&str> = answer.counts.other_versions.iter().map(String::as_str).collect();
+            let versions = safe(versions.join(", ").as_bytes());
+            context
+                .say(format_args!("note: objects are shown in the version they are stored in: {versions}"));
+        }
+        redaction::tell(context, &answer.redacted);
+        for line in answer.counts.unshown.lines() {
             context.say(format_args!("warning: {}", safe(line.as_bytes())));
         }
-        if !answer.unshown.is_empty() {
-            if answer.unshown.any_locked() && self.reader.keys.is_none() {
+        if !answer.counts.unshown.is_empty() {
+            if answer.counts.unshown.any_locked() && self.reader.keys.is_none() {
                 context.say("  hint: --encryption-config names the API server's key file; `etcdsnap encryption FILE` tells what it must open");
             }
             outcome = outcome.max(Outcome::No);
         }
         let tabular = matches!(self.format, Format::Table { .. } | Format::Name);
-        if answer.shown == 0 && answer.missing.is_empty() && tabular && !self.get.ignore_not_found {
+        if answer.counts.shown == 0 && answer.missing.is_empty() && tabular && !self.get.ignore_not_found {
             let namespaced = self.jobs.iter().all(|job| job.of.namespaced()) && !self.get.all_namespaces;
             match self.get.namespace() {
                 namespace if namespaced => context
@@ -500,13 +454,18 @@ impl Asked<'_, '_> {
     }
 }
 
-/// Ends what was written; or returns what is still to be.
-fn close(sink: Sink<'_>) -> Result<Option<Vec<(usize, Value<'static>)>>, Failure> {
-    match sink {
-        Sink::Table { .. } | Sink::Text(_) => Ok(None),
-        Sink::Documents(documents) => documents.finish().map(|()| None).map_err(Failure::from),
-        Sink::Collected(values) => Ok(Some(values)),
+impl Answer {
+    fn add(&mut self, job: &Job<'_>, counts: Counts) {
+        if counts.redacted > 0 {
+            *self.redacted.entry(job.of.full_name()).or_default() += counts.redacted;
+        }
+        self.counts.merge(counts);
     }
+}
+
+/// As `-o name` has it.
+fn push_name(of: ResourceType<'_>, name: &[u8], text: &mut Vec<u8>) {
+    text.extend_from_slice(format!("{}/{}\n", prefix(of), safe(name)).as_bytes());
 }
 
 /// What stands before a name where types are mixed: `deployment.apps`.

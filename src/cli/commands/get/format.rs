@@ -34,10 +34,16 @@ pub(super) enum Format {
 /// The names of the forms, for messages.
 const FORMS: &str = "wide, yaml, json, jsonl, name, jsonpath=…, jsonpath-file=…, jsonpath-as-json=…, custom-columns=…, custom-columns-file=…";
 
+/// In place of Go templates.
+pub(super) const NO_TEMPLATES: &str =
+    "-o jsonpath='{.items[*].metadata.name}' or -o custom-columns=NAME:.metadata.name";
+
 impl Format {
-    /// Reads what was typed after `-o`.
-    pub(super) fn parse(typed: Option<&str>) -> Result<Self, Failure> {
-        let Some(typed) = typed else { return Ok(Self::Table { wide: false }) };
+    /// Reads what was typed after `-o`; whether a path may lead nowhere.
+    pub(super) fn parse(typed: Option<&str>, allow_missing: bool) -> Result<Self, Failure> {
+        let Some(typed) = typed.filter(|typed| !typed.is_empty()) else {
+            return Ok(Self::Table { wide: false });
+        };
         let (form, argument) = typed.split_once('=').map_or((typed, None), |(form, rest)| (form, Some(rest)));
         let argument = |what: &str| {
             let given = argument.filter(|argument| !argument.is_empty());
@@ -45,6 +51,7 @@ impl Format {
         };
         let path = |template: &str| {
             JsonPath::parse(template)
+                .map(|path| if allow_missing { path } else { path.strict() })
                 .map_err(|error| Failure::usage(format!("the template {template:?} cannot be read: {error}")))
         };
         let columns = |spec: Result<CustomColumns, _>| {
@@ -67,11 +74,11 @@ impl Format {
                 Ok(Self::CustomColumns(columns(CustomColumns::parse_file(&text))?))
             }
             "go-template" | "go-template-file" | "template" | "templatefile" => {
-                Err(Failure::usage("Go templates are not understood")
-                    .hint("-o jsonpath='{range .items[*]}{.metadata.name}{\"\\n\"}{end}' or -o custom-columns=NAME:.metadata.name"))
+                Err(Failure::usage("Go templates are not understood").hint(NO_TEMPLATES))
             }
             "kyaml" => Err(Failure::usage("there is no -o kyaml").hint("-o yaml holds the same")),
-            _ => Err(Failure::usage(format!("there is no form of output {typed:?}")).hint(format!("use one of: {FORMS}"))),
+            _ => Err(Failure::usage(format!("there is no form of output {typed:?}"))
+                .hint(format!("use one of: {FORMS}"))),
         }
     }
 }

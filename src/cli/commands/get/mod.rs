@@ -2,17 +2,20 @@
 
 mod asked;
 pub(crate) mod documents;
+mod elsewhere;
+mod flag;
 mod format;
+mod sink;
 pub(crate) mod store;
 mod table;
 pub(crate) mod unshown;
 
-use std::borrow::Cow;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use etcdsnap::kube::field_set::FieldSet;
 use etcdsnap::kube::object::Options;
-use etcdsnap::kube::select::arguments::Request;
+use etcdsnap::kube::select::arguments::{ArgumentFault, Request};
 use etcdsnap::kube::select::fields::FieldSelector;
 use etcdsnap::kube::select::labels::LabelSelector;
 use etcdsnap::kube::select::sort::SortBy;
@@ -21,10 +24,12 @@ use etcdsnap::kube::table::{Context as TableContext, NEWEST_RELEASE};
 use etcdsnap::kube::unix_time::UnixTime;
 use etcdsnap::ops::objects::Place;
 use etcdsnap::ops::reader::Reader;
-use etcdsnap::ops::release::moment;
+use etcdsnap::ops::release::{Sought, moment};
 use etcdsnap::ops::{OpError, prepare};
 
 use self::asked::{Asked, Job};
+use self::elsewhere::Elsewhere;
+use self::flag::switch;
 use self::format::Format;
 use crate::cli::decryption::Decryption;
 use crate::cli::failure::Failure;
@@ -45,43 +50,46 @@ pub(crate) struct Get {
     #[arg(value_name = "FILE TYPE [NAME]")]
     words: Vec<OsString>,
     /// Only objects in this namespace [default: default]
-    #[arg(short, long, value_name = "NAMESPACE")]
+    #[arg(short, long, value_name = "NAMESPACE", overrides_with = "namespace")]
     namespace: Option<String>,
     /// Objects in all namespaces
-    #[arg(short = 'A', long)]
+    #[arg(short = 'A', long, num_args = 0..=1, default_missing_value = "true", require_equals = true, default_value = "false", hide_default_value = true, hide_possible_values = true, value_name = "BOOL", value_parser = switch, overrides_with = "all_namespaces")]
     all_namespaces: bool,
     /// Only objects with these labels: a=b, a!=b, a in (b,c), a, !a, a>1, with commas
     /// between
-    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    #[arg(short = 'l', long, value_name = "SELECTOR", overrides_with = "selector")]
     selector: Option<String>,
     /// Only objects with these fields: metadata.name=web, status.phase!=Running, with
     /// commas between; any path
-    #[arg(long, value_name = "SELECTOR")]
+    #[arg(long, value_name = "SELECTOR", overrides_with = "field_selector")]
     field_selector: Option<String>,
     /// Form of the output: wide, yaml, json, jsonl, name, jsonpath=TEMPLATE,
     /// custom-columns=NAME:PATH,...
-    #[arg(short, long, value_name = "FORM")]
+    #[arg(short, long, value_name = "FORM", overrides_with = "output")]
     output: Option<String>,
+    /// With =false: a path of -o jsonpath that leads nowhere is an error
+    #[arg(hide_short_help = true, long, num_args = 0..=1, default_missing_value = "true", require_equals = true, default_value = "true", hide_default_value = true, hide_possible_values = true, value_name = "BOOL", value_parser = switch, overrides_with = "allow_missing_template_keys")]
+    allow_missing_template_keys: bool,
     /// Order of the objects, by a path: .metadata.creationTimestamp
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", overrides_with = "sort_by")]
     sort_by: Option<String>,
     /// Tables without titles
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, default_value = "false", hide_default_value = true, hide_possible_values = true, value_name = "BOOL", value_parser = switch, overrides_with = "no_headers")]
     no_headers: bool,
     /// Tables with the type before each name
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, default_value = "false", hide_default_value = true, hide_possible_values = true, value_name = "BOOL", value_parser = switch, overrides_with = "show_kind")]
     show_kind: bool,
     /// Tables with all labels
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, default_value = "false", hide_default_value = true, hide_possible_values = true, value_name = "BOOL", value_parser = switch, overrides_with = "show_labels")]
     show_labels: bool,
     /// Tables with the values of these labels, as columns
     #[arg(short = 'L', long, value_name = "KEY", value_delimiter = ',')]
     label_columns: Vec<String>,
     /// Keep metadata.managedFields, which is left out otherwise
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
-    show_managed_fields: Option<bool>,
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, default_value = "false", hide_default_value = true, hide_possible_values = true, value_name = "BOOL", value_parser = switch, overrides_with = "show_managed_fields")]
+    show_managed_fields: bool,
     /// Objects that are not there are no error
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, default_value = "false", hide_default_value = true, hide_possible_values = true, value_name = "BOOL", value_parser = switch, overrides_with = "ignore_not_found")]
     ignore_not_found: bool,
     /// As it was at this revision
     #[arg(long, alias = "revision", value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
@@ -104,8 +112,8 @@ pub(crate) struct Get {
     kubernetes: KubernetesKeys,
     #[command(flatten)]
     threads: Threads,
-    #[arg(short, long, alias = "watch-only", hide = true)]
-    watch: bool,
+    #[command(flatten)]
+    elsewhere: Elsewhere,
 }
 
 /// The 28 of `1.28`, `v1.28.3` and `28`.
@@ -117,20 +125,18 @@ fn minor_release(typed: &str) -> Result<u16, String> {
 }
 
 impl Get {
+    /// The file that it reads.
+    pub(crate) fn inputs(&self) -> Vec<PathBuf> {
+        self.reading.input(&self.words)
+    }
+
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
-        if self.watch {
-            return Err(Failure::usage("--watch: a file does not change")
-                .hint("`etcdsnap get` shows what is in it; --rev N shows it as it was before"));
-        }
-        let format = Format::parse(self.output.as_deref())?;
+        self.elsewhere.check()?;
+        let format = Format::parse(self.output.as_deref(), self.allow_missing_template_keys)?;
         let (file, words) = self.reading.split(&self.words)?;
-        let words: Vec<Cow<'_, str>> = words.iter().map(|word| word.to_string_lossy()).collect();
-        let request = Request::parse(&words);
-        let request = request.and_then(|request| {
-            request.check(self.selector.is_some() || self.field_selector.is_some(), self.all_namespaces)?;
-            Ok(request)
-        });
-        let request = request.map_err(|error| {
+        let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        let (words, behind_redact) = self.redact.split(words, |words| self.request(words).is_ok());
+        let request = self.request(&words).map_err(|error| {
             Failure::usage(error.to_string())
                 .hint("`etcdsnap get FILE pods`, `get FILE pod web-1`, `get FILE pod/web-1 svc/web`; `etcdsnap api-resources FILE` lists the types there are")
         })?;
@@ -141,7 +147,6 @@ impl Get {
         let sort = self.sort_by.as_deref().map(SortBy::parse).transpose();
         let sort = sort.map_err(|error| Failure::usage(format!("--sort-by: {error}")))?;
         let keyring = self.decryption.keyring(context)?;
-        let redaction = self.redact.redaction()?;
 
         let snapshot = self.reading.snapshot(&file)?;
         let settings = self.reading.settings(self.threads.settings(context));
@@ -152,19 +157,27 @@ impl Get {
             options: Options::default(),
             labels,
             fields,
-            redaction: redaction.as_ref(),
+            redaction: None,
             prefixes,
         };
-        let (types, unread) = store::types(&db, Some(&request), false, &reader, self.rev, &settings)?;
+        let requests = [&request, &self.redact.request(&behind_redact)];
+        let (types, unread) = store::types(&db, Some(&requests), false, &reader, self.rev, &settings)?;
         let definitions = unread.tell_of_definitions(context);
         let jobs = self.jobs(&request, &types)?;
-        let moment = moment(&db, self.rev.unwrap_or(i64::MAX), &reader.prefixes, reader.keys);
+        let redaction = self.redact.redaction(&behind_redact, &types)?;
+        reader.redaction = redaction.as_ref();
+        let is_table = matches!(format, Format::Table { .. });
+        let sought = Sought {
+            time: is_table && self.now.is_none(),
+            release: !matches!(format, Format::Name) && self.kube_version.is_none(),
+        };
+        let moment = moment(&db, self.rev.unwrap_or(i64::MAX), &reader.prefixes, reader.keys, sought);
         let release = self.kube_version.or(moment.release).unwrap_or(NEWEST_RELEASE);
         let mut table_context = TableContext::new(self.now.or(moment.newest_write.map(|write| write.time)));
         table_context.release = release;
         table_context.wide = matches!(format, Format::Table { wide: true });
         reader.options.null_creation_timestamps = release < FIRST_WITHOUT_NULL_TIMESTAMPS;
-        if self.show_managed_fields == Some(true) {
+        if self.show_managed_fields {
             reader.options.fields = FieldSet::all();
         }
 
@@ -177,6 +190,13 @@ impl Get {
         };
         snapshot.source().finish()?;
         asked.conclude(context, answer).map(|outcome| outcome.max(definitions))
+    }
+
+    /// What is asked for.
+    fn request(&self, words: &[String]) -> Result<Request, ArgumentFault> {
+        let request = Request::parse(words)?;
+        request.check(self.selector.is_some() || self.field_selector.is_some(), self.all_namespaces)?;
+        Ok(request)
     }
 
     /// The namespace that is meant; as to kubectl, none is the default.
@@ -194,7 +214,7 @@ impl Get {
                 (true, false) => Some(self.namespace().to_owned()),
                 _ => None,
             };
-            Ok(Job { of, place: Place { path, namespace }, names: wanted.names })
+            Ok(Job { of, place: Place { path, namespace }, names: wanted.names, version: wanted.version })
         };
         wanted.into_iter().map(job).collect()
     }
@@ -210,6 +230,13 @@ pub(crate) fn path(of: ResourceType<'_>) -> Option<String> {
 
 /// A type that means nothing.
 pub(crate) fn unknown(fault: &TypeFault) -> Failure {
+    if let TypeFault::Version { known, stored, .. } = fault {
+        let stored = stored.as_ref().map_or_else(String::new, |stored| format!("; stored is {stored}"));
+        return Failure::no(fault.to_string()).hint(format!(
+            "known: {}{stored}. Without a version, each object is shown in the one it is stored in",
+            known.join(", ")
+        ));
+    }
     let TypeFault::Unknown { typed, nearest } = fault else { return Failure::usage(fault.to_string()) };
     let failure =
         Failure::no(format!("there is no resource type {typed:?}, neither built in nor in this snapshot"));

@@ -6,33 +6,31 @@ use etcdsnap::kube::object::Options;
 use etcdsnap::kube::select::arguments::Request;
 use etcdsnap::kube::select::crd::Crd;
 use etcdsnap::kube::select::types::Types;
-use etcdsnap::ops::list::{Count, Selection, list};
-use etcdsnap::ops::objects::{Place, objects};
+use etcdsnap::ops::list::{Count, Listed, ObjectListing, Selection, list};
+use etcdsnap::ops::objects::StoredObject;
 use etcdsnap::ops::reader::{Buffer, Outcome, Reader};
 use etcdsnap::ops::{OpError, Settings};
 
 use super::unshown::Unshown;
 
-/// Where definitions of custom resources are.
-const DEFINITIONS: &str = "apiextensions.k8s.io/customresourcedefinitions";
-
-/// The types that `request` may mean; all there are, if there is no request, and with
+/// The types that `requests` may mean; all there are, if there are none, and with
 /// `known` also those that nothing is stored of. Also what is known of definitions
 /// that cannot be read.
 pub(crate) fn types(
     db: &Db<'_>,
-    request: Option<&Request>,
+    requests: Option<&[&Request]>,
     known: bool,
     reader: &Reader<'_>,
     revision: Option<i64>,
     settings: &Settings<'_>,
 ) -> Result<(Types, Unshown), OpError> {
-    if request.is_some_and(|request| !Types::needs_crds(request)) {
+    if requests.is_some_and(|requests| !requests.iter().any(|request| Types::needs_crds(request))) {
         return Ok((Types::default(), Unshown::default()));
     }
-    let (mut crds, unread) = definitions(db, reader, revision, settings)?;
     let selection = Selection { revision, prefixes: reader.prefixes.clone(), ..Selection::default() };
-    let counts = list(db, &selection, settings)?.counts(settings.threads);
+    let listing = list(db, &selection, settings)?;
+    let (mut crds, unread) = definitions(&listing, reader, settings);
+    let counts = listing.counts(settings.threads);
     let counts: Vec<&Count<'_>> = counts.iter().filter(|count| !count.type_key.internal).collect();
     let present = Types::new(Vec::new(), |_| true);
     for count in &counts {
@@ -56,34 +54,32 @@ pub(crate) fn types(
 
 /// Definitions, and what is known of those that cannot be read.
 fn definitions(
-    db: &Db<'_>,
+    listing: &ObjectListing<'_>,
     reader: &Reader<'_>,
-    revision: Option<i64>,
     settings: &Settings<'_>,
-) -> Result<(Vec<Crd>, Unshown), OpError> {
+) -> (Vec<Crd>, Unshown) {
     let reader = Reader {
         keys: reader.keys,
         options: Options::default(),
         prefixes: reader.prefixes.clone(),
         ..Reader::default()
     };
-    let place = Place { path: DEFINITIONS.to_owned(), namespace: None };
-    let found = objects(db, std::slice::from_ref(&place), &reader.prefixes, revision, settings)?;
     let mut definitions = Vec::new();
     let mut unread = Unshown::default();
-    found.at(
-        &place,
+    listing.in_file_order(
         settings.threads,
         |run| {
             let mut buffer = Buffer::default();
             let (mut definitions, mut unread) = (Vec::new(), Unshown::default());
-            for stored in run {
+            for listed in run.filter(is_definition) {
+                let Some(record) = listed.record() else { continue };
+                let stored = StoredObject { namespace: None, name: listed.name(), record };
                 reader.read(&stored, &mut buffer, |outcome| match outcome {
-                    Outcome::Object(object) => match Crd::read(&object.value) {
+                    Outcome::Object { object, .. } => match Crd::read(&object.value) {
                         Ok(definition) => definitions.push(definition),
                         Err(why) => unread.unreadable_for(why.to_string()),
                     },
-                    Outcome::Unreadable(why) => unread.unreadable(&why),
+                    Outcome::Unreadable { why, .. } => unread.unreadable(&why),
                     Outcome::NotSelected => {}
                 });
             }
@@ -94,5 +90,10 @@ fn definitions(
             unread.merge(more);
         },
     );
-    Ok((definitions, unread))
+    (definitions, unread)
+}
+
+fn is_definition(listed: &Listed<'_>) -> bool {
+    let built_in = listed.registry.object().and_then(|object| object.built_in);
+    built_in.is_some_and(|of| (of.group, of.kind) == ("apiextensions.k8s.io", "CustomResourceDefinition"))
 }

@@ -12,7 +12,7 @@ use etcdsnap::ops::restore::Membership;
 use etcdsnap::ops::restore::member_file::MemberList;
 use etcdsnap::ops::restore::membership::{MembershipError, Origin, Resolved};
 
-use super::quoted;
+use super::commands::quoted;
 use crate::cli::failure::Failure;
 use crate::cli::output::text::safe;
 use crate::cli::words;
@@ -60,6 +60,11 @@ impl Members {
     /// Whether the snapshot has to be read to know them.
     pub(super) fn are_in_the_snapshot(&self) -> bool {
         self.same_members
+    }
+
+    /// Whether this member's URLs are said apart.
+    pub(super) fn advertised_is_given(&self) -> bool {
+        self.initial_advertise_peer_urls.is_some()
     }
 
     /// The members, from wherever they are to come. `db` is looked at only if the

@@ -1,4 +1,7 @@
+mod all_members;
+mod commands;
 mod document;
+mod flags;
 mod membership;
 mod page;
 mod start_flags;
@@ -6,16 +9,25 @@ mod words;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use etcdsnap::bolt::Db;
+use etcdsnap::etcd::hash_kv::HashKv;
 use etcdsnap::etcd::line::EtcdLine;
+use etcdsnap::kube::unix_time::UnixTime;
 use etcdsnap::ops::restore::membership::Resolved;
-use etcdsnap::ops::restore::{Owner, Placement, Request, RestoreError, StartsOn, restore};
-use etcdsnap::ops::verify::{Options, Values};
+use etcdsnap::ops::restore::{
+    AllRestored, Corrections, Existing, Fingerprint, OutDir, Placement, Preview, Request, RestoreError,
+    Restored, Room, StartsOn, Summary, TargetError, Warning, preview, preview_all, restore, restore_all,
+};
+use etcdsnap::ops::verify::{Options, Report, Values};
+use etcdsnap::source::Source;
 
-use membership::Members;
-use start_flags::StartForm;
+use flags::{BumpArgument, OwnerArgument, parse_bump, parse_mode, parse_owner};
 
+use self::all_members::AllMembers;
+use self::membership::Members;
+use self::start_flags::StartForm;
 use super::{PageFormat, write_json};
 use crate::cli::failure::Failure;
 use crate::cli::input::{KubernetesKeys, Opening, Threads};
@@ -35,18 +47,19 @@ use crate::cli::{Context, Outcome, progress, tell};
 ///
 /// Or the same snapshot on every node, each with its own --name and peer URL and
 /// the same --initial-cluster; start etcd only when all of them are restored. The
-/// members can also be those of a file, or of the snapshot, perhaps elsewhere:
+/// state that is printed must be the same on all of them. The members can also be
+/// those of a file, or those of the snapshot on other machines:
 ///   etcdsnap restore snap.db --name node1 --data-dir /var/lib/etcd \
 ///     --same-members --map-url 10.20.30.101=10.20.40.101
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(verbatim_doc_comment, after_long_help = flags::lines_help())]
 pub(crate) struct Restore {
     /// The snapshot
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Name of this member
-    #[arg(long, default_value = "default")]
-    name: String,
+    /// Name of this member [default: default]
+    #[arg(long)]
+    name: Option<String>,
     /// Where the new directory goes [default: NAME.etcd]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -55,17 +68,46 @@ pub(crate) struct Restore {
     wal_dir: Option<PathBuf>,
     #[command(flatten)]
     members: Members,
+    /// Members that start without a vote, by name: NAME,NAME...
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    learners: Vec<String>,
+    #[command(flatten)]
+    all: AllMembers,
+    /// Write for this line of etcd: 3.4, 3.5, 3.6 or 3.7, or a version of it [default:
+    /// as the snapshot, at least 3.5]
+    #[arg(long, value_name = "VERSION")]
+    target_version: Option<EtcdLine>,
+    /// Allow a --target-version older than the snapshot: take the marks of newer lines
+    /// out of it
+    #[arg(long, requires = "target_version")]
+    downgrade: bool,
     /// Restore without a digest, or in spite of one that does not match; all other
     /// checks hold
     #[arg(long)]
     skip_hash_check: bool,
-    /// Move the revision ahead by N, so that no client sees it go back
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    bump_revision: u64,
+    /// Move the revision ahead by N, so that no client sees it go back; auto: as far
+    /// as is safe
+    #[arg(long, value_name = "N|auto", value_parser = parse_bump, allow_hyphen_values = true)]
+    bump_revision: Option<BumpArgument>,
     /// Mark everything before as compacted, so that watches start anew (goes with
-    /// --bump-revision)
+    /// --bump-revision N, implied by auto)
     #[arg(long)]
     mark_compacted: bool,
+    /// Leave out alarms that are on in the snapshot
+    #[arg(long)]
+    clear_alarms: bool,
+    /// Leave out a downgrade of the old cluster that was under way
+    #[arg(long)]
+    clear_downgrade: bool,
+    /// Name the new members in meta/confState, where a restore by etcd leaves the old
+    #[arg(long)]
+    rewrite_conf_state: bool,
+    /// Only find out what would be done; nothing is written
+    #[arg(long)]
+    dry_run: bool,
+    /// Refuse unless the restored state is this one, as another node has printed it
+    #[arg(long, value_name = "STATE")]
+    expect_state: Option<Fingerprint>,
     /// Who owns what is written: USER:GROUP or UID:GID [default: as the target, if
     /// it exists]
     #[arg(long, value_name = "USER:GROUP", value_parser = parse_owner)]
@@ -73,6 +115,10 @@ pub(crate) struct Restore {
     /// Mode of the data directory [default: 700, or as it is]
     #[arg(long, value_name = "MODE", value_parser = parse_mode)]
     mode: Option<u32>,
+    /// Move a member that is there aside, to DIR/member.bak-TIME, and its WAL with it;
+    /// nothing is ever deleted
+    #[arg(long)]
+    force: bool,
     /// Also print how etcd is to be started on the result
     #[arg(long, value_name = "FORM", value_enum)]
     start_flags: Option<StartForm>,
@@ -90,50 +136,107 @@ pub(crate) struct Restore {
     kubernetes: KubernetesKeys,
 }
 
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct OwnerArgument(Owner);
-
-fn parse_owner(text: &str) -> Result<OwnerArgument, String> {
-    let (user, group) = text.split_once(':').ok_or("USER:GROUP or UID:GID is wanted")?;
-    let uid = match user.parse() {
-        Ok(uid) => uid,
-        Err(_) => {
-            uzers::get_user_by_name(user).ok_or_else(|| format!("there is no user {user:?} here"))?.uid()
-        }
-    };
-    let gid = match group.parse() {
-        Ok(gid) => gid,
-        Err(_) => {
-            uzers::get_group_by_name(group).ok_or_else(|| format!("there is no group {group:?} here"))?.gid()
-        }
-    };
-    Ok(OwnerArgument(Owner { uid, gid }))
+/// Where the restore goes.
+enum Place {
+    One(Placement),
+    All(OutDir),
 }
 
-fn parse_mode(text: &str) -> Result<u32, String> {
-    match u32::from_str_radix(text, 8) {
-        Ok(mode) if mode <= 0o777 => Ok(mode),
-        _ => Err("an octal mode is wanted, as 700".to_owned()),
+/// What was restored, or would be.
+enum Done {
+    One(Restored),
+    All(AllRestored),
+}
+
+/// What is known of a restore that was not carried out.
+struct Foreseen {
+    hash_kv: HashKv,
+    rooms: Vec<Room>,
+    problem: Option<TargetError>,
+}
+
+impl Done {
+    fn summary(&self) -> &Summary {
+        match self {
+            Self::One(restored) => &restored.summary,
+            Self::All(restored) => &restored.summary,
+        }
+    }
+
+    fn report(&self) -> &Report {
+        match self {
+            Self::One(restored) => &restored.report,
+            Self::All(restored) => &restored.report,
+        }
+    }
+
+    fn state(&self) -> Fingerprint {
+        match self {
+            Self::One(restored) => restored.state,
+            Self::All(restored) => restored.state,
+        }
+    }
+
+    fn warnings(&self) -> &[Warning] {
+        match self {
+            Self::One(restored) => &restored.warnings,
+            Self::All(restored) => &restored.warnings,
+        }
+    }
+
+    /// The directory that was restored to.
+    fn directory(&self) -> &Path {
+        match self {
+            Self::One(restored) => &restored.data_dir,
+            Self::All(restored) => &restored.out_dir,
+        }
+    }
+
+    /// Bytes of the database's pages that hold something, if that is known.
+    fn in_use(&self) -> Option<u64> {
+        Some(self.report().facts?.pages.in_use.saturating_mul(self.summary().page_size))
     }
 }
 
+/// A plan in the two parts that are told of it.
+fn foreseen<R>(preview: Preview<R>, done: impl FnOnce(R) -> Done) -> (Done, Foreseen) {
+    let Preview { restored, hash_kv, survey } = preview;
+    (done(restored), Foreseen { hash_kv, rooms: survey.rooms, problem: survey.problem })
+}
+
 impl Restore {
+    /// The file that it reads.
+    pub(crate) fn inputs(&self) -> Vec<PathBuf> {
+        vec![self.file.clone()]
+    }
+
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
-        self.check_flags()?;
+        self.check_bump()?;
+        let out_dir = self.all.out_dir(self)?;
         // What is wrong with the command line is told before the snapshot is opened.
-        let early = (!self.members.are_in_the_snapshot()).then(|| self.members.resolve(None, &self.file));
-        let early = early.transpose()?;
+        let resolve = |db: Option<&Db<'_>>| self.members.resolve(db, &self.file);
+        let early = (!self.members.are_in_the_snapshot()).then(|| resolve(None)).transpose()?;
+        let place_of = |resolved: &Resolved| {
+            let place = match out_dir.clone() {
+                Some(out_dir) => Place::All(out_dir),
+                None => Place::One(self.placement(resolved)?),
+            };
+            self.check_start_flags(resolved, &place)?;
+            Ok::<_, Failure>(place)
+        };
+        let early = early.map(|resolved| Ok::<_, Failure>((place_of(&resolved)?, resolved))).transpose()?;
         let source = self.opening.source(&self.file)?;
-        let resolved = match early {
-            Some(resolved) => resolved,
+        let (place, resolved) = match early {
+            Some(early) => early,
             None => {
                 let db = Db::open(source.bytes()).map_err(|error| self.failure(error.into(), &source))?;
-                let resolved = self.members.resolve(Some(&db), &self.file);
+                let resolved = resolve(Some(&db));
                 source.finish()?;
-                resolved?
+                let resolved = resolved?;
+                (place_of(&resolved)?, resolved)
             }
         };
-        let (request, placement) = self.request(&resolved)?;
+        let request = self.request(&resolved);
         let total = source.bytes().len() as u64;
         let settings = self.threads.settings(context);
         // Hashing and writing go side by side; whichever is behind is the measure.
@@ -144,35 +247,68 @@ impl Restore {
                 hashed => written.min(hashed),
             }
         };
-        let restored = progress::watch(context, "restoring", total, done, || {
-            restore(&source, &request, &placement, &settings)
+        if self.dry_run {
+            let answer = progress::watch(context, "checking", total, done, || match &place {
+                Place::One(placement) => {
+                    preview(&source, &request, placement, &settings).map(|plan| foreseen(plan, Done::One))
+                }
+                Place::All(out_dir) => {
+                    preview_all(&source, &request, out_dir, &settings).map(|plan| foreseen(plan, Done::All))
+                }
+            });
+            let (restored, plan) = answer.map_err(|error| self.failure(error, &source))?;
+            self.tell(context, &resolved, &restored, Some(&plan))?;
+            return match plan.problem {
+                None => Ok(Outcome::Yes),
+                Some(problem) => Err(self.failure(problem.into(), &source)),
+            };
+        }
+        let restored = progress::watch(context, "restoring", total, done, || match &place {
+            Place::One(placement) => restore(&source, &request, placement, &settings).map(Done::One),
+            Place::All(out_dir) => restore_all(&source, &request, out_dir, &settings).map(Done::All),
         })
         .map_err(|error| self.failure(error, &source))?;
-        let token = &request.membership.token;
-        let mut warnings: Vec<_> =
-            restored.warnings.iter().map(|warning| words::words(warning, token)).collect();
-        warnings.extend(membership::doubt(&resolved));
-        for (_, text) in &warnings {
-            // Not even --quiet hides a trap.
-            tell(format_args!("warning: {text}"));
-        }
-        let told = match self.output {
-            PageFormat::Json => {
-                write_json(context.out, &self.document(&restored, warnings, self.starts(&request, &restored)))
-            }
-            PageFormat::Text => {
-                let page = self.text(context, &restored);
-                page.and_then(|()| self.start_section(context.out, &request, &restored))
-            }
-        };
+        let told = self.tell(context, &resolved, &restored, None);
         let told = told.and_then(|()| context.out.flush().map_err(Failure::from));
         told.map_err(|failure| {
-            failure.hint(format!("{} was restored all the same", shown(&restored.data_dir)))
+            failure.hint(format!("{} was restored all the same", shown(restored.directory())))
         })?;
         Ok(Outcome::Yes)
     }
 
-    fn failure(&self, error: RestoreError, source: &etcdsnap::source::Source) -> Failure {
+    fn tell(
+        &self,
+        context: &mut Context<'_>,
+        resolved: &Resolved,
+        restored: &Done,
+        plan: Option<&Foreseen>,
+    ) -> Result<(), Failure> {
+        let token = &resolved.membership.token;
+        let warnings = restored.warnings().iter().map(|warning| words::words(warning, token));
+        let warnings: Vec<_> = warnings.chain(membership::doubt(resolved)).collect();
+        for (_, text) in &warnings {
+            // Not even --quiet hides a trap.
+            tell(format_args!("warning: {text}"));
+        }
+        match self.output {
+            PageFormat::Json => {
+                let start_flags = self.start_documents(resolved, restored);
+                write_json(context.out, &self.document(restored, plan, warnings, start_flags))
+            }
+            PageFormat::Text => {
+                self.page(context.out, restored, plan)?;
+                self.start_section(context.out, resolved, restored)
+            }
+        }
+    }
+
+    fn failure(&self, error: RestoreError, source: &Source) -> Failure {
+        if let (RestoreError::Target(TargetError::NotEmpty { .. }), true) = (&error, self.all.is_asked_for())
+        {
+            return Failure::new(error.to_string()).hint(
+                "name an --out-dir that is not there yet: what is there is never touched, be it complete or not ours",
+            );
+        }
         if let RestoreError::NotADatabase(error) = error {
             let error = etcdsnap::etcd::snapshot::SnapshotError::NotADatabase {
                 path: self.file.clone(),
@@ -184,8 +320,14 @@ impl Restore {
         error.into()
     }
 
-    fn check_flags(&self) -> Result<(), Failure> {
-        if (self.bump_revision > 0) != self.mark_compacted {
+    fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or("default")
+    }
+
+    fn check_bump(&self) -> Result<(), Failure> {
+        let bump = self.bump_revision.and_then(BumpArgument::bump);
+        let automatic = self.bump_revision == Some(BumpArgument::Auto);
+        if !automatic && bump.is_some() != self.mark_compacted {
             return Err(Failure::usage("--bump-revision and --mark-compacted go together").hint(
                 "with a higher revision, clients that watch from an old one must be told to start anew",
             ));
@@ -193,36 +335,47 @@ impl Restore {
         Ok(())
     }
 
-    fn request(&self, resolved: &Resolved) -> Result<(Request, Placement), Failure> {
-        let advertised = self.members.advertised(&self.name, &resolved.membership)?;
-        let data_dir = self.data_dir.clone().unwrap_or_else(|| PathBuf::from(format!("{}.etcd", self.name)));
-        let request = Request {
-            membership: resolved.membership.clone(),
+    fn request(&self, resolved: &Resolved) -> Request {
+        let mut membership = resolved.membership.clone();
+        membership.learners.extend(self.learners.iter().cloned());
+        Request {
+            membership,
+            target_line: self.target_version,
+            corrections: Corrections {
+                downgrade: self.downgrade,
+                clear_downgrade: self.clear_downgrade,
+                clear_alarms: self.clear_alarms,
+                rewrite_conf_state: self.rewrite_conf_state,
+            },
+            bump: self.bump_revision.and_then(BumpArgument::bump),
             skip_hash_check: self.skip_hash_check,
-            bump_revision: self.mark_compacted.then_some(self.bump_revision),
+            expected_state: self.expect_state,
             verify: Options { prefixes: self.kubernetes.prefixes(), values: Values::First, keyring: None },
-        };
-        let placement = Placement {
-            name: self.name.clone(),
+        }
+    }
+
+    fn placement(&self, resolved: &Resolved) -> Result<Placement, Failure> {
+        let advertised = self.members.advertised(self.name(), &resolved.membership)?;
+        let data_dir =
+            self.data_dir.clone().unwrap_or_else(|| PathBuf::from(format!("{}.etcd", self.name())));
+        Ok(Placement {
+            name: self.name().to_owned(),
             advertised,
             data_dir,
             wal_dir: self.wal_dir.clone(),
             owner: self.owner.map(|OwnerArgument(owner)| owner),
             mode: self.mode,
-        };
-        self.check_start_flags(&request, &placement)?;
-        Ok((request, placement))
+            existing: match self.force {
+                true => Existing::MoveAside { at: now() },
+                false => Existing::Refuse,
+            },
+        })
     }
 }
 
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=+:,./@%[]".contains(&byte);
-    if !word.is_empty() && word.bytes().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", safe(word.as_bytes()).replace('\'', "'\\''"))
-    }
+fn now() -> UnixTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    i64::try_from(since).ok().and_then(UnixTime::from_seconds).unwrap_or(UnixTime::MAX)
 }
 
 fn shown(path: &Path) -> String {
@@ -230,5 +383,5 @@ fn shown(path: &Path) -> String {
 }
 
 fn lines(starts_on: StartsOn) -> Vec<String> {
-    EtcdLine::ALL.into_iter().filter(|line| *line >= starts_on.oldest).map(|line| line.to_string()).collect()
+    starts_on.lines().map(|line| line.to_string()).collect()
 }

@@ -1,71 +1,112 @@
-//! A restore as a page to read, and what to do next.
+//! A restore, or the plan of one, as a page to read, and what to do next.
 
 use std::io::Write;
+use std::path::Path;
 
-use etcdsnap::etcd::line::EtcdLine;
-use etcdsnap::ops::restore::Restored;
+use etcdsnap::etcd::membership::Member;
+use etcdsnap::etcd::wal::PREALLOCATED;
+use etcdsnap::ops::restore::{Moved, Restored};
 
-use super::{Restore, lines, shown};
-use crate::cli::Context;
+use super::commands::quoted;
+use super::{Done, Foreseen, Restore, lines, shown, words};
 use crate::cli::failure::Failure;
 use crate::cli::output::size::{grouped, humanized};
 use crate::cli::output::text::{count, safe};
 
 impl Restore {
-    pub(super) fn text(&self, context: &mut Context<'_>, restored: &Restored) -> Result<(), Failure> {
-        let summary = &restored.summary;
-        let out = &mut *context.out;
-        writeln!(out, "restored {} to {}\n", shown(&self.file), shown(&restored.data_dir))?;
-        writeln!(out, "  this member   {} {}", restored.node, safe(self.name.as_bytes()))?;
-        writeln!(
-            out,
-            "  cluster       {}, {}",
-            summary.cluster,
-            count(summary.members.len() as u64, "member", "members")
-        )?;
-        for member in &summary.members {
-            let (name, urls) = (safe(member.name.as_bytes()), safe(member.peer_urls.join(",").as_bytes()));
-            writeln!(out, "                {} {name} {urls}", member.id)?;
+    pub(super) fn page(
+        &self,
+        out: &mut dyn Write,
+        restored: &Done,
+        plan: Option<&Foreseen>,
+    ) -> Result<(), Failure> {
+        let summary = restored.summary();
+        let (file, directory) = (shown(&self.file), shown(restored.directory()));
+        let to = match restored {
+            Done::One(_) => directory,
+            Done::All(_) => format!("{directory}, all members"),
+        };
+        match plan {
+            Some(_) => writeln!(out, "would restore {file} to {to}; nothing was written\n")?,
+            None => writeln!(out, "restored {file} to {to}\n")?,
         }
+        row(out, "state", &format!("{}, the same on every node", restored.state()))?;
+        let members = count(summary.members.len() as u64, "member", "members");
+        row(out, "cluster", &format!("{}, {members}", summary.cluster))?;
+        members_rows(out, restored)?;
         let (before, after) = (summary.revision_before, summary.revision_after);
         let revision = |revision: i64| grouped(revision.unsigned_abs());
-        if before == after {
-            writeln!(out, "  revision      {}, as in the snapshot", revision(after))?;
-        } else {
-            writeln!(
-                out,
-                "  revision      {} (in the snapshot {}), all before marked compacted",
-                revision(after),
-                revision(before)
-            )?;
+        let history = match summary.compact_revision {
+            _ if before != after => {
+                format!("{}, {} in the snapshot; all before is compacted", revision(after), revision(before))
+            }
+            Some(compact) => {
+                format!("{}, as in the snapshot; compacted at {}", revision(after), revision(compact))
+            }
+            None => format!("{}, as in the snapshot; never compacted", revision(after)),
+        };
+        row(out, "revision", &history)?;
+        if let Some(plan) = plan {
+            let hash = &plan.hash_kv;
+            row(out, "HashKV", &format!("{:08x} at revision {}", hash.hash, revision(hash.revision)))?;
+            if let Some(facts) = restored.report().facts {
+                row(out, "leases", &grouped(facts.leases))?;
+            }
+            let alarms: Vec<_> = summary.alarms.iter().map(|alarm| alarm.kind.to_string()).collect();
+            let alarms = if alarms.is_empty() { "none".to_owned() } else { alarms.join(", ") };
+            row(out, "alarms", &alarms)?;
+            let users = count(summary.users as u64, "user", "users");
+            row(out, "auth", &format!("{}; {users}", if summary.auth_enabled { "ON" } else { "off" }))?;
         }
-        writeln!(out, "  database      {}", humanized(summary.db_size))?;
-        writeln!(out, "  WAL           {}", shown(&restored.wal_dir))?;
+        let in_use = restored.in_use().map(|bytes| format!(", {} in use", humanized(bytes)));
+        row(out, "database", &(humanized(summary.db_size) + &in_use.unwrap_or_default()))?;
+        if let Done::One(restored) = restored {
+            row(out, "WAL", &format!("{} in {}", humanized(PREALLOCATED), shown(&restored.wal_dir)))?;
+            let moved = restored.moved_aside.iter();
+            let moved = moved.map(|moved| format!("{} to {}", shown(&moved.from), shown(&moved.to)));
+            rows(out, "aside", moved)?;
+            rows(out, "untouched", restored.left_alone.iter().map(|path| shown(path)))?;
+        }
+        let starts_on = lines(summary.starts_on).join(", ");
+        let etcd =
+            format!("written by {}, for {}; starts on {starts_on}", summary.written_by, summary.written_for);
+        row(out, "etcd", &etcd)?;
+        rows(out, "changed", summary.corrections.iter().map(|correction| words::correction(correction).1))?;
+        match (plan, restored) {
+            (Some(plan), _) => return self.plan_ends(out, restored, plan),
+            (None, Done::One(restored)) => self.next_steps(out, restored)?,
+            (None, Done::All(restored)) => self.next_steps_of_all(out, restored)?,
+        }
         writeln!(
             out,
-            "  etcd          written for {}, starts on {}{}",
-            summary.written_for,
-            lines(summary.starts_on).join(", "),
-            // Later ones take the term that is written for a mark of 3.5's schema.
-            if summary.starts_on.oldest == EtcdLine::V3_4 { " (of 3.4: releases before 3.4.31)" } else { "" }
+            "  check: `etcdctl endpoint status --cluster -w table`, `etcdctl member list -w table`"
         )?;
-        self.next_steps(out, restored)
+        if let Done::All(restored) = restored {
+            let directory = shown(&restored.out_dir);
+            writeln!(out, "  then remove {directory}: it holds all that the snapshot holds")?;
+        }
+        Ok(())
     }
 
-    /// The command that restores another member of the same cluster. Whatever
-    /// goes into the database or the ids must be the same for all.
-    fn command_for(&self, name: &str, urls: &str) -> String {
-        let mut words = vec!["etcdsnap".to_owned(), "restore".to_owned(), shown(&self.file)];
-        words.extend(self.members.words(name, urls));
-        if self.mark_compacted {
-            words.extend(["--bump-revision".to_owned(), self.bump_revision.to_string()]);
-            words.push("--mark-compacted".to_owned());
+    /// What only a plan has to say.
+    fn plan_ends(&self, out: &mut dyn Write, restored: &Done, plan: &Foreseen) -> Result<(), Failure> {
+        for room in &plan.rooms {
+            let (needed, free) = (humanized(room.needed), humanized(room.free));
+            row(out, "space", &format!("{needed} needed, {free} free in {}", shown(&room.path)))?;
         }
-        if self.skip_hash_check {
-            words.push("--skip-hash-check".to_owned());
+        match restored.summary().quota {
+            None => row(out, "quota", "2 GiB, etcd's default, is enough")?,
+            Some(quota) => row(out, "quota", &format!("start etcd with --quota-backend-bytes={quota}"))?,
         }
-        words.extend(["--data-dir".to_owned(), "DIR".to_owned()]);
-        words.join(" ")
+        let problem = plan.problem.as_ref();
+        let target =
+            problem.map(|problem| format!("CANNOT BE USED: {}", safe(problem.to_string().as_bytes())));
+        row(out, "target", &target.unwrap_or_else(|| "can be used".to_owned()))?;
+        let first = if problem.is_none() { "" } else { "make the target one that can be used; then " };
+        writeln!(out, "\nNext: {first}the same command without --dry-run, and with")?;
+        writeln!(out, "  --expect-state {}", restored.state())?;
+        writeln!(out, "It does what is written here, or refuses before anything appears.")?;
+        Ok(())
     }
 
     fn next_steps(&self, out: &mut dyn Write, restored: &Restored) -> Result<(), Failure> {
@@ -80,13 +121,14 @@ impl Restore {
             )?;
         }
         for member in &others {
-            writeln!(out, "    {}", self.command_for(&member.name, &member.peer_urls.join(",")))?;
+            let command = self.command_for(restored, &member.name, &member.peer_urls.join(","));
+            writeln!(out, "    {command}")?;
         }
         let when = if others.is_empty() { "" } else { " on all of them, once all are restored" };
         writeln!(
             out,
             "  start etcd{when}, with --name {} and --data-dir {} (in a kubeadm manifest: the hostPath behind its data dir)",
-            safe(self.name.as_bytes()),
+            safe(self.name().as_bytes()),
             shown(&restored.data_dir)
         )?;
         if self.wal_dir.is_some() {
@@ -102,10 +144,66 @@ impl Restore {
                 "  empty data dir and --initial-cluster-state=existing, and wait for each before the next"
             )?;
         }
-        writeln!(
-            out,
-            "  check: `etcdctl endpoint status --cluster -w table`, `etcdctl member list -w table`"
-        )?;
+        learners_step(out, &summary.members)?;
+        if !restored.moved_aside.is_empty() {
+            writeln!(out, "  to go back, stop etcd and put the old data in the place of the new:")?;
+        }
+        for moved in &restored.moved_aside {
+            writeln!(out, "    {}", way_back(moved))?;
+        }
         Ok(())
     }
+}
+
+/// The members with their URLs, and which this node is or where each was put.
+fn members_rows(out: &mut dyn Write, restored: &Done) -> std::io::Result<()> {
+    let members = &restored.summary().members;
+    let name_width = members.iter().map(|member| member.name.chars().count()).max().unwrap_or(0);
+    let mut member_row = |member: &Member, mark: &str| {
+        let (name, urls) = (safe(member.name.as_bytes()), safe(member.peer_urls.join(",").as_bytes()));
+        let learner = if member.is_learner { " learner" } else { "" };
+        row(out, "", &format!("{:>16}  {name:name_width$}  {urls}{learner}{mark}", member.id.to_string()))
+    };
+    match restored {
+        Done::One(restored) => members.iter().try_for_each(|member| {
+            member_row(member, if member.id == restored.node { " (this node)" } else { "" })
+        }),
+        Done::All(restored) => restored
+            .members
+            .iter()
+            .try_for_each(|(member, path)| member_row(member, &format!(" in {}", shown(path)))),
+    }
+}
+
+/// What to do about learners, if there are any.
+pub(super) fn learners_step(out: &mut dyn Write, members: &[Member]) -> std::io::Result<()> {
+    if !members.iter().any(|member| member.is_learner) {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "  give learners a vote once they have caught up, one at a time: `etcdctl member promote ID`"
+    )
+}
+
+fn row(out: &mut dyn Write, title: &str, text: &str) -> std::io::Result<()> {
+    writeln!(out, "  {title:<10}{text}")
+}
+
+/// Rows of which only the first has the title.
+fn rows(out: &mut dyn Write, title: &str, texts: impl Iterator<Item = String>) -> std::io::Result<()> {
+    for (index, text) in texts.enumerate() {
+        row(out, if index == 0 { title } else { "" }, &text)?;
+    }
+    Ok(())
+}
+
+/// The commands that undo what was moved aside. The new data is kept, too.
+fn way_back(moved: &Moved) -> String {
+    let path = |path: &Path| quoted(&path.to_string_lossy());
+    let (from, to) = (path(&moved.from), path(&moved.to));
+    if moved.to.starts_with(&moved.from) {
+        return format!("mv {from}/*.wal /somewhere/else/ && mv {to}/* {from}/");
+    }
+    format!("mv {from} {from}.restored && mv {to} {from}")
 }

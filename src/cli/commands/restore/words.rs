@@ -1,9 +1,9 @@
 //! What a warning says.
 
 use etcdsnap::etcd::snapshot::DigestVerdict;
-use etcdsnap::ops::restore::Warning;
+use etcdsnap::ops::restore::{Correction, Warning};
 
-use crate::cli::output::size::grouped;
+use crate::cli::output::size::{grouped, humanized};
 use crate::cli::output::text::{count, safe};
 
 /// A warning's stable name, and what it says.
@@ -20,7 +20,7 @@ pub(super) fn words(warning: &Warning, token: &str) -> (&'static str, String) {
         Warning::Alarm(alarm) => (
             "alarm",
             format!(
-                "the {} alarm is on in the snapshot and so in the restored cluster: `etcdctl alarm disarm` after it is up, once its cause is gone",
+                "the {} alarm is on in the snapshot and so in the restored cluster: `etcdctl alarm disarm` after it is up, once its cause is gone, or restore with --clear-alarms",
                 alarm.kind
             ),
         ),
@@ -45,20 +45,37 @@ pub(super) fn words(warning: &Warning, token: &str) -> (&'static str, String) {
         Warning::KubernetesWithoutBump { revision } => (
             "kubernetes-without-bump",
             format!(
-                "this is a Kubernetes store and its revision goes back to {}: API servers, controllers and kubelets that kept running would hold on to what they saw after it. Restart all of them after the restore, or restore with --bump-revision 1000000000 --mark-compacted (the same on every member)",
+                "this is a Kubernetes store and its revision goes back to {}: API servers, controllers and kubelets that kept running would hold on to what they saw after it. Restart all of them after the restore, or restore with --bump-revision auto (on every member)",
                 grouped(revision.unsigned_abs())
             ),
         ),
         Warning::DowngradeUnderWay(target) => (
             "downgrade-under-way",
             format!(
-                "a downgrade to {} was under way; `etcdctl downgrade cancel` ends it",
+                "a downgrade to {} was under way and still is in the result: --clear-downgrade leaves it out, `etcdctl downgrade cancel` ends it later. Until then etcd 3.5 starts only if it is of that version",
                 safe(target.as_bytes())
             ),
         ),
         Warning::CompactionUnfinished => {
             ("compaction-unfinished", "a compaction was not finished; etcd finishes it when it starts".into())
         }
+        Warning::Quota { db_size, suggested } => (
+            "quota",
+            format!(
+                "the database has {}, and etcd takes no writes beyond 2 GiB unless told otherwise: start every member with --quota-backend-bytes={suggested}",
+                humanized(*db_size)
+            ),
+        ),
+        Warning::ManyLearners { learners } => (
+            "many-learners",
+            format!(
+                "etcd from 3.6 on starts with one learner unless told otherwise: start every member with --max-learners={learners}"
+            ),
+        ),
+        Warning::KeptFromTarget => (
+            "kept-from-target",
+            "the old cluster's version, or a downgrade of it that was under way, keeps the etcd from starting that this was written for".into(),
+        ),
         Warning::Suspicious(number) => (
             "suspicious",
             format!(
@@ -66,6 +83,42 @@ pub(super) fn words(warning: &Warning, token: &str) -> (&'static str, String) {
                 count(*number, "suspicious finding", "suspicious findings")
             ),
         ),
+        Warning::LabelNotKept { path, error } => (
+            "label-not-kept",
+            format!(
+                "the SELinux label of what was there could not be given to {} ({}): `restorecon -R` on the directory sets it by the rules of this host",
+                safe(path.file_name().unwrap_or_default().as_encoded_bytes()),
+                safe(error.as_bytes())
+            ),
+        ),
         _ => ("other", format!("{warning:?}")),
+    }
+}
+
+/// What was done that a restore by etcd would not have done: stable name, words.
+pub(super) fn correction(correction: &Correction) -> (&'static str, String) {
+    match correction {
+        Correction::MarksOf3_5Removed => {
+            ("marks-of-3.5-removed", "no meta/term and meta/confState, which 3.4 does not know".into())
+        }
+        Correction::StorageVersion { from, to: Some(to) } => {
+            ("storage-version", format!("storage version {} made {to}", safe(from.as_bytes())))
+        }
+        Correction::StorageVersion { from, to: None } => {
+            ("storage-version", format!("storage version {} removed", safe(from.as_bytes())))
+        }
+        Correction::ClusterVersion { from, to } => {
+            ("cluster-version", format!("cluster version {} made {to}", safe(from.as_bytes())))
+        }
+        Correction::DowngradeCleared { target } => {
+            ("downgrade-cleared", format!("the downgrade to {} left out", safe(target.as_bytes())))
+        }
+        Correction::AlarmsCleared { alarms } => {
+            ("alarms-cleared", format!("{} left out", count(*alarms as u64, "alarm", "alarms")))
+        }
+        Correction::ConfStateRewritten => {
+            ("conf-state-rewritten", "meta/confState names the new members".into())
+        }
+        _ => ("other", format!("{correction:?}")),
     }
 }

@@ -9,6 +9,7 @@
 
 mod built_in;
 mod resource_type;
+mod versions;
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::HashMap;
@@ -36,6 +37,8 @@ pub struct Wanted<'t> {
     pub resource: ResourceType<'t>,
     /// Their names, in the order in which they were given; `None`: all.
     pub names: Option<Vec<String>>,
+    /// The version of the API they are asked for in, if one was typed.
+    pub version: Option<String>,
 }
 
 /// Why a typed type means nothing.
@@ -48,6 +51,18 @@ pub enum TypeFault {
         typed: String,
         /// Names that are near, best first.
         nearest: Vec<String>,
+    },
+    /// There is such a type, but not in that version of its API.
+    #[error("there are no {resource} in version {version:?}")]
+    Version {
+        /// The type, in full.
+        resource: String,
+        /// The version that was typed.
+        version: String,
+        /// Those that are known, the foremost first.
+        known: Vec<String>,
+        /// The one that objects are stored in, if the type's definition tells.
+        stored: Option<String>,
     },
     /// Names were given, for a category of several types.
     #[error("you must specify only one resource: {0:?} stands for several")]
@@ -150,8 +165,8 @@ impl Types {
     }
 
     /// The type that is meant by `typed`: `pods`, `po`, `Pod`, `deployments.apps`,
-    /// `deployment.v1.apps`. The version does not matter, as each object is
-    /// stored once.
+    /// `deployment.v1.apps`. The version must be one that is known of the type, and
+    /// does not matter otherwise, as each object is stored once.
     pub fn find(&self, typed: &str) -> Result<ResourceType<'_>, TypeFault> {
         let name = TypeName::parse(typed);
         let built_in =
@@ -163,7 +178,25 @@ impl Types {
             self.crds.iter().filter_map(|crd| Some((crd_rank(&name, crd)?, ResourceType::Custom(crd))));
         // The first of the best.
         let best = built_in.chain(custom).min_by_key(|(rank, _)| *rank);
-        best.map(|(_, resource)| resource).ok_or_else(|| self.unknown(typed))
+        let (_, resource) = best.ok_or_else(|| self.unknown(typed))?;
+        let known = versions::known(resource);
+        match versions::asked(&name, resource) {
+            Some(version) if !known.is_empty() && !known.iter().any(|other| other == version) => {
+                let stored = match resource {
+                    ResourceType::Custom(crd) => crd.stored().map(|stored| stored.name.clone()),
+                    ResourceType::BuiltIn(_) => None,
+                };
+                let (resource, version) = (resource.full_name(), version.to_owned());
+                Err(TypeFault::Version { resource, version, known, stored })
+            }
+            _ => Ok(resource),
+        }
+    }
+
+    /// `resource`, asked for as `typed`.
+    fn wanted<'t>(resource: ResourceType<'t>, typed: &str, names: Option<Vec<String>>) -> Wanted<'t> {
+        let version = versions::asked(&TypeName::parse(typed), resource).map(str::to_owned);
+        Wanted { resource, names, version }
     }
 
     fn unknown(&self, typed: &str) -> TypeFault {
@@ -203,13 +236,13 @@ impl Types {
                 for typed in typed {
                     for resource in self.expand(typed)? {
                         if wanted.iter().all(|other| other.resource != resource) {
-                            wanted.push(Wanted { resource, names: None });
+                            wanted.push(Self::wanted(resource, typed, None));
                         }
                     }
                 }
             }
             Request::Named(typed, names) => match self.expand(typed)?.as_slice() {
-                [resource] => wanted.push(Wanted { resource: *resource, names: Some(names.clone()) }),
+                [resource] => wanted.push(Self::wanted(*resource, typed, Some(names.clone()))),
                 _ => return Err(TypeFault::Several(typed.clone())),
             },
             Request::Pairs(pairs) => {
@@ -218,7 +251,7 @@ impl Types {
                     let last = wanted.last_mut().filter(|last| last.resource == resource);
                     match last.and_then(|last| last.names.as_mut()) {
                         Some(names) => names.push(name.clone()),
-                        None => wanted.push(Wanted { resource, names: Some(vec![name.clone()]) }),
+                        None => wanted.push(Self::wanted(resource, typed, Some(vec![name.clone()]))),
                     }
                 }
             }
@@ -263,9 +296,9 @@ mod tests {
     use crate::kube::value::Value;
     use proptest::prelude::*;
 
-    /// Where we are more lenient than kubectl: the version does not matter, an
-    /// alias of a group counts, case never matters, and `v1` may stand alone.
-    const LENIENT: [&str; 4] = ["pods.v1", "deployments.v9.apps", "deployments.extensions", "cs"];
+    /// Where we are more lenient than kubectl: an alias of a group counts, case
+    /// never matters, and `v1` may stand alone.
+    const LENIENT: [&str; 3] = ["pods.v1", "deployments.extensions", "cs"];
 
     fn recorded_types() -> Types {
         let lines = recorded::lines("arguments");
@@ -365,6 +398,24 @@ mod tests {
         let found = types.find("securitycontextconstraints").expect("a type");
         assert!(matches!(found, ResourceType::Custom(_)));
         assert_eq!(types.all().filter(|other| *other == found).count(), 1);
+    }
+
+    #[test]
+    fn a_version_that_a_type_does_not_have_is_told_with_those_it_has() {
+        let types = recorded_types();
+        let known = |typed: &str| match types.find(typed) {
+            Err(TypeFault::Version { known, .. }) => known,
+            other => panic!("{typed}: {other:?}"),
+        };
+        assert_eq!(known("deployments.v9.apps"), ["v1", "v1beta2", "v1beta1"]);
+        assert_eq!(known("pods.v2."), ["v1"]);
+        assert_eq!(
+            types.find("deployments.v1beta1.apps").map(|found| found.full_name()),
+            Ok("deployments.apps".into())
+        );
+        let pairs = Request::parse(&["deployments.v1.apps/a"]).expect("a request");
+        let wanted = types.resolve(&pairs).expect("a type");
+        assert_eq!(wanted[0].version.as_deref(), Some("v1"));
     }
 
     #[test]

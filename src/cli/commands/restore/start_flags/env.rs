@@ -36,6 +36,8 @@ pub(super) fn own(cluster: &Cluster, start: &Start) -> Vec<(&'static str, String
     list.push(("ETCD_LISTEN_PEER_URLS", start.listens_on.clone()));
     list.push(("ETCD_INITIAL_ADVERTISE_PEER_URLS", start.advertised.clone()));
     list.extend(cluster.quota.map(|quota| ("ETCD_QUOTA_BACKEND_BYTES", quota.to_string())));
+    // From 3.6 on; 3.5 does not limit them and takes no offence.
+    list.extend(cluster.max_learners.map(|learners| ("ETCD_MAX_LEARNERS", learners.to_string())));
     list
 }
 
@@ -93,7 +95,10 @@ ETCD_INITIAL_CLUSTER_STATE=existing
     fn a_shell_reads_what_is_meant() {
         let (cluster, starts) = two();
         let text = text(&cluster, &starts[0]);
-        assert!(text.contains("# One of 2 members of cluster 5bcc13b438f35d3b"), "{text}");
+        assert!(
+            text.contains("# One of 2 members of cluster 5bcc13b438f35d3b, state 8d1f-03: all of them"),
+            "{text}"
+        );
         let script = format!(
             "{text}printf '%s|' \"$ETCD_NAME\" \"$ETCD_INITIAL_CLUSTER_TOKEN\" \"$ETCD_WAL_DIR\" \"$ETCD_QUOTA_BACKEND_BYTES\" \"$ETCD_LISTEN_PEER_URLS\""
         );

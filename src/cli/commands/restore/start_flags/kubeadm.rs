@@ -7,10 +7,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Cluster, Start, is_plain, word};
-
-/// Where kubeadm has the data, on the node and in the container.
-const DATA: &str = "/var/lib/etcd";
+use super::{Cluster, DATA_DIR as DATA, Start, is_plain, word};
 
 pub(super) fn text(cluster: &Cluster, starts: &[Start]) -> String {
     let mut out = format!(
@@ -82,12 +79,18 @@ fn one(out: &mut String, cluster: &Cluster, start: &Start) {
 
 /// Several members are restored, and start together.
 fn several(out: &mut String, cluster: &Cluster, starts: &[Start]) {
+    let how = if cluster.is_shipped {
+        "bring each member to its node, as said above"
+    } else {
+        "restore, from the same file with the same flags"
+    };
     push(
         out,
         &format!(
-            "# 2. On every node of the new cluster: restore, from the same file with the same flags. Every answer must\n\
-         #    name cluster {}. No etcd starts before all {} members are restored.\n\n",
-            cluster.id, cluster.size
+            "# 2. On every node of the new cluster: {how}.\n\
+             #    The state must be {} on all of them, and the cluster {}.\n\
+             #    No etcd starts before all {} are there.\n\n",
+            cluster.state, cluster.id, cluster.size
         ),
     );
     push(out, "# 3. On each of these nodes: look into the stopped manifest.\n");
@@ -158,6 +161,9 @@ fn manifest(out: &mut String, cluster: &Cluster, start: &Start) {
              #      --quota-backend-bytes={quota}\n"
             ),
         );
+    }
+    if let Some(learners) = cluster.max_learners {
+        push(out, &format!("#    And this one, from etcd 3.6 on.\n#      --max-learners={learners}\n"));
     }
     push(out, "grep -nE -- '--(name|initial|listen-peer|data-dir|quota)' /root/stopped/etcd.yaml\n");
     if start.data_dir != DATA {
@@ -282,8 +288,9 @@ systemctl restart kubelet
     #[test]
     fn several_start_together_from_wherever_their_data_is() {
         let (cluster, starts) = two();
-        let expected = r#"# 2. On every node of the new cluster: restore, from the same file with the same flags. Every answer must
-#    name cluster 5bcc13b438f35d3b. No etcd starts before all 2 members are restored.
+        let expected = r#"# 2. On every node of the new cluster: restore, from the same file with the same flags.
+#    The state must be 8d1f-03 on all of them, and the cluster 5bcc13b438f35d3b.
+#    No etcd starts before all 2 are there.
 
 # 3. On each of these nodes: look into the stopped manifest.
 # On node 1:
@@ -295,6 +302,8 @@ systemctl restart kubelet
 #      --initial-cluster=node 1=https://a:2380,node2=https://b:2380
 #    This one as well, or more: the database has nearly outgrown the default of 2 GiB.
 #      --quota-backend-bytes=8589934592
+#    And this one, from etcd 3.6 on.
+#      --max-learners=2
 grep -nE -- '--(name|initial|listen-peer|data-dir|quota)' /root/stopped/etcd.yaml
 #    The data is in /srv/etcd: the hostPath of the volume etcd-data must lead there. A later
 #    `kubeadm upgrade` writes /var/lib/etcd again: move the data there some day, or set etcd.local.dataDir.

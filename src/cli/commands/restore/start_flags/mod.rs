@@ -15,12 +15,15 @@ use std::path::Path;
 
 use etcdsnap::etcd::membership::Member;
 use etcdsnap::etcd::peer_url::{InitialCluster, PeerUrl};
-use etcdsnap::ops::restore::{Placement, Request, Restored};
+use etcdsnap::ops::restore::membership::Resolved;
 
 use super::document::StartDocument;
-use super::{Restore, lines};
+use super::{Done, Place, Restore, lines};
 use crate::cli::failure::Failure;
 use crate::cli::output::text::is_dangerous;
+
+/// Where packages and kubeadm have the data.
+const DATA_DIR: &str = "/var/lib/etcd";
 
 /// What starts etcd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -42,11 +45,17 @@ struct Cluster {
     token: String,
     /// Its id.
     id: String,
+    /// What stands for its data.
+    state: String,
     size: usize,
+    /// Whether all members were made here, to be brought to their nodes.
+    is_shipped: bool,
     /// Lines of etcd, oldest first.
     starts_on: Vec<String>,
     /// Bytes that the database may grow to, if etcd's default is too little.
     quota: Option<u64>,
+    /// How many learners there are, if more than etcd takes unless told.
+    max_learners: Option<usize>,
     /// Members that the snapshot lists and the new cluster does not have: name
     /// and `url,...`.
     others: Vec<(String, String)>,
@@ -94,17 +103,20 @@ impl Restore {
     ///
     /// # Errors
     /// The first text that cannot.
-    pub(super) fn check_start_flags(&self, request: &Request, placement: &Placement) -> Result<(), Failure> {
+    pub(super) fn check_start_flags(&self, resolved: &Resolved, place: &Place) -> Result<(), Failure> {
         if self.start_flags.is_none() {
             return Ok(());
         }
-        let text = |path: &Path| path.to_str().map_or_else(|| "\u{0}".to_owned(), str::to_owned);
+        // What is no UTF-8 is as little to be written as a zero byte.
+        let text = |path: &Path| path.to_str().unwrap_or("\0").to_owned();
         let mut texts = vec![
-            ("a member's name or URL", request.membership.cluster.to_string()),
-            ("the token", request.membership.token.clone()),
-            ("the data directory", text(&placement.data_dir)),
+            ("a member's name or URL", resolved.membership.cluster.to_string()),
+            ("the token", resolved.membership.token.clone()),
         ];
-        texts.extend(placement.wal_dir.iter().map(|path| ("the WAL's directory", text(path))));
+        if let Place::One(placement) = place {
+            texts.push(("the data directory", text(&placement.data_dir)));
+            texts.extend(placement.wal_dir.iter().map(|path| ("the WAL's directory", text(path))));
+        }
         match texts.into_iter().find(|(_, text)| text.chars().any(is_dangerous)) {
             None => Ok(()),
             Some((what, _)) => Err(Failure::usage(format!(
@@ -114,61 +126,71 @@ impl Restore {
         }
     }
 
-    /// How the restored member is started, for a document.
-    pub(super) fn starts(&self, request: &Request, restored: &Restored) -> Option<Vec<StartDocument>> {
+    /// How each restored member is started, for a document.
+    pub(super) fn start_documents(&self, resolved: &Resolved, done: &Done) -> Option<Vec<StartDocument>> {
         let form = self.start_flags?;
-        let (cluster, start) = (cluster(request, restored), self.start(request, restored));
-        let text = form.text(&cluster, std::slice::from_ref(&start));
-        Some(vec![StartDocument { name: start.name, form: form.name(), text }])
+        let cluster = cluster(resolved, done);
+        let document = |start: Start| {
+            let text = form.text(&cluster, std::slice::from_ref(&start));
+            StartDocument { name: start.name, form: form.name(), text }
+        };
+        Some(self.starts(resolved, done).into_iter().map(document).collect())
     }
 
-    /// How the restored member is started, for a page.
+    /// How the restored members are started, for a page.
     pub(super) fn start_section(
         &self,
         out: &mut dyn Write,
-        request: &Request,
-        restored: &Restored,
+        resolved: &Resolved,
+        done: &Done,
     ) -> Result<(), Failure> {
-        for document in self.starts(request, restored).into_iter().flatten() {
-            write!(out, "\nTo start it:\n\n{}", document.text)?;
+        if let Some(form) = self.start_flags {
+            let text = form.text(&cluster(resolved, done), &self.starts(resolved, done));
+            write!(out, "\nTo start it:\n\n{text}")?;
         }
         Ok(())
     }
 
-    fn start(&self, request: &Request, restored: &Restored) -> Start {
-        let urls = request.membership.cluster.urls(&self.name).unwrap_or_default();
-        Start {
-            name: self.name.clone(),
+    fn starts(&self, resolved: &Resolved, done: &Done) -> Vec<Start> {
+        let members = resolved.membership.cluster.iter();
+        let start = |name: &str, urls: &[PeerUrl], data_dir: String, wal_dir, owned| Start {
+            name: name.to_owned(),
             advertised: joined(urls.iter().map(PeerUrl::to_string)),
             listens_on: listens_on(urls),
-            data_dir: absolute(&restored.data_dir),
-            wal_dir: self.wal_dir.is_some().then(|| absolute(&restored.wal_dir)),
-            owned: self.owner.is_some(),
+            data_dir,
+            wal_dir,
+            owned,
+        };
+        match done {
+            Done::One(restored) => members
+                .filter(|(name, _)| *name == self.name())
+                .map(|(name, urls)| {
+                    let wal_dir = self.wal_dir.is_some().then(|| absolute(&restored.wal_dir));
+                    start(name, urls, absolute(&restored.data_dir), wal_dir, self.owner.is_some())
+                })
+                .collect(),
+            // On its way to other machines: each to where their data directory is.
+            Done::All(_) => members
+                .map(|(name, urls)| start(name, urls, DATA_DIR.to_owned(), None, self.tar_keeps_owner()))
+                .collect(),
         }
     }
 }
 
-fn cluster(request: &Request, restored: &Restored) -> Cluster {
-    let (summary, membership) = (&restored.summary, &request.membership);
+fn cluster(resolved: &Resolved, done: &Done) -> Cluster {
+    let (summary, membership) = (done.summary(), &resolved.membership);
+    let learners = summary.members.iter().filter(|member| member.is_learner).count();
     Cluster {
         initial_cluster: membership.cluster.to_string(),
         token: membership.token.clone(),
         id: summary.cluster.to_string(),
+        state: done.state().to_string(),
         size: membership.cluster.len(),
+        is_shipped: matches!(done, Done::All(_)),
         starts_on: lines(summary.starts_on),
-        quota: quota(summary.db_size),
+        quota: summary.quota,
+        max_learners: Some(learners).filter(|learners| *learners > 1),
         others: others(&summary.members_before, &membership.cluster),
-    }
-}
-
-/// A quota that leaves the database a third more room than it takes, if etcd's
-/// default does not: the largest that etcd suggests, or whole GiB beyond.
-fn quota(db_size: u64) -> Option<u64> {
-    const GIB: u64 = 1 << 30;
-    let wanted = db_size.saturating_add(db_size / 3);
-    match wanted {
-        ..=0x8000_0000 => None,
-        _ => Some(wanted.div_ceil(GIB).max(8).saturating_mul(GIB)),
     }
 }
 
@@ -244,9 +266,9 @@ fn is_plain(text: &str) -> bool {
 fn companions(cluster: &Cluster) -> String {
     if cluster.size > 1 {
         format!(
-            "# One of {} members of cluster {}: restore all of them before any of them starts,\n\
-             # then start all together.\n",
-            cluster.size, cluster.id
+            "# One of {} members of cluster {}, state {}: all of them must be restored,\n\
+             # with that state, before any of them starts. Then start all together.\n",
+            cluster.size, cluster.id, cluster.state
         )
     } else {
         "# The only member: others join later, with empty data directories. Started on its old\n\
@@ -266,9 +288,12 @@ mod tests {
             initial_cluster: "node1=https://10.20.30.101:2380".to_owned(),
             token: "etcd-cluster".to_owned(),
             id: "5bcc13b438f35d3b".to_owned(),
+            state: "8d1f-03".to_owned(),
             size: 1,
+            is_shipped: false,
             starts_on: vec!["3.6".to_owned(), "3.7".to_owned()],
             quota: None,
+            max_learners: None,
             others: vec![
                 ("node2".to_owned(), "https://10.20.30.102:2380".to_owned()),
                 ("node3".to_owned(), "https://10.20.30.103:2380".to_owned()),
@@ -292,6 +317,7 @@ mod tests {
             token: "a \"$b\"%".to_owned(),
             size: 2,
             quota: Some(8 << 30),
+            max_learners: Some(2),
             others: Vec::new(),
             ..cluster
         };
@@ -322,17 +348,6 @@ mod tests {
             let list = PeerUrl::parse_list(urls).expect("sound");
             assert_eq!(listens_on(&list), listens);
         }
-    }
-
-    #[test]
-    fn the_quota_is_raised_where_the_default_is_little() {
-        let gib = |number: u64| number << 30;
-        assert_eq!(quota(356_352), None);
-        assert_eq!(quota(gib(3) / 2), None);
-        assert_eq!(quota(gib(3) / 2 + 4096), Some(gib(8)));
-        assert_eq!(quota(gib(6)), Some(gib(8)));
-        assert_eq!(quota(gib(6) + 4096), Some(gib(9)));
-        assert!(quota(u64::MAX).is_some());
     }
 
     #[test]

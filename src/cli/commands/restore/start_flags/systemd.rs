@@ -84,7 +84,8 @@ systemctl start etcd
         let (cluster, starts) = two();
         let text = text(&cluster, &starts[0]);
         for line in [
-            "# One of 2 members of cluster 5bcc13b438f35d3b: restore all of them before any of them starts,",
+            "# One of 2 members of cluster 5bcc13b438f35d3b, state 8d1f-03: all of them must be restored,",
+            "Environment=\"ETCD_MAX_LEARNERS=2\"",
             "Environment=\"ETCD_NAME=node 1\"",
             "Environment=\"ETCD_WAL_DIR=/fast/wal\"",
             "Environment=\"ETCD_LISTEN_PEER_URLS=https://0.0.0.0:2380\"",

@@ -1,20 +1,28 @@
-//! The leaves of a bucket from the last one backwards: for whoever looks for
-//! something that was written lately and stops when it is found.
+//! The leaves of a bucket one after the other on one thread: forwards for whoever
+//! needs the entries in order and keeps nothing of them, backwards for whoever
+//! looks for something that was written lately and stops when it is found.
 
 use super::bucket::{Bucket, BucketRoot};
 use super::db::Db;
-use super::fault::{Fault, FaultKind, Place};
+use super::fault::{Excerpt, Fault, FaultKind, Place};
 use super::page::{LeafElement, Page, PageFlags};
 use super::page_set::PageSet;
 use super::tree::MAX_DEPTH;
 use super::walk::top_level_elements;
 use super::{Image, PageId};
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Forward,
+    Backward,
+}
+
 /// Yields the elements of one leaf after the other, in the order of the page
-/// within each. A page that cannot be read is a fault, and the leaves before it
+/// within each. A page that cannot be read is a fault, and the other leaves
 /// follow nevertheless. Keys are not checked against their neighbours.
-pub struct LeavesBackward<'a> {
+pub struct Leaves<'a> {
     image: Image<'a>,
+    direction: Direction,
     /// Pages seen, so that a cycle ends.
     seen: PageSet,
     /// Branches on the way, each with the number of children still to visit.
@@ -23,20 +31,59 @@ pub struct LeavesBackward<'a> {
     bucket: std::sync::Arc<[u8]>,
 }
 
-impl std::fmt::Debug for LeavesBackward<'_> {
+impl std::fmt::Debug for Leaves<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LeavesBackward").field("depth", &self.stack.len()).finish_non_exhaustive()
+        f.debug_struct("Leaves").field("depth", &self.stack.len()).finish_non_exhaustive()
     }
 }
 
 /// The leaves of top-level bucket `name`, the last one first. Without such a
 /// bucket, or with damage on the way to it, there are none.
-pub fn leaves_backward<'a>(db: &Db<'a>, name: &[u8]) -> LeavesBackward<'a> {
+pub fn leaves_backward<'a>(db: &Db<'a>, name: &[u8]) -> Leaves<'a> {
+    leaves(db, name, Direction::Backward)
+}
+
+/// The leaves of top-level bucket `name`, the first one first. Without such a
+/// bucket, or with damage on the way to it, there are none.
+pub fn leaves_forward<'a>(db: &Db<'a>, name: &[u8]) -> Leaves<'a> {
+    leaves(db, name, Direction::Forward)
+}
+
+/// The top-level buckets in the order of their names.
+///
+/// # Errors
+/// The first thing that is wrong with the root, an entry that is no bucket
+/// included.
+pub fn top_level_buckets<'a>(db: &Db<'a>) -> Result<Vec<Bucket<'a>>, Box<Fault>> {
+    let (elements, faults) = top_level_elements(db);
+    if let Some(fault) = faults.sorted().first() {
+        return Err(Box::new((*fault).clone()));
+    }
+    let bucket = |element: &LeafElement<'a>| {
+        let fault = |kind| {
+            let offset = element.offset;
+            let place = Place {
+                page: Some(db.image.page_of(offset)),
+                element: Some(element.index),
+                offset: Some(offset),
+            };
+            Box::new(Fault { place, bucket: Some(element.key().into()), kind, lost: None })
+        };
+        if !element.is_bucket {
+            return Err(fault(FaultKind::NotABucket { key: Excerpt::of(element.key()) }));
+        }
+        Bucket::parse(element, None).map_err(fault)
+    };
+    elements.iter().map(bucket).collect()
+}
+
+fn leaves<'a>(db: &Db<'a>, name: &[u8], direction: Direction) -> Leaves<'a> {
     let (elements, _) = top_level_elements(db);
     let bucket = elements.iter().find(|element| element.key() == name);
     let bucket = bucket.and_then(|element| Bucket::parse(element, None).ok());
-    LeavesBackward {
+    Leaves {
         image: db.image,
+        direction,
         seen: PageSet::new(db.image.page_limit()),
         stack: Vec::new(),
         start: bucket.map(|bucket| bucket.root),
@@ -44,7 +91,7 @@ pub fn leaves_backward<'a>(db: &Db<'a>, name: &[u8]) -> LeavesBackward<'a> {
     }
 }
 
-impl<'a> LeavesBackward<'a> {
+impl<'a> Leaves<'a> {
     fn fault(&self, page: PageId, kind: FaultKind) -> Box<Fault> {
         Box::new(Fault { place: Place::page(page), bucket: Some(self.bucket.clone()), kind, lost: None })
     }
@@ -81,7 +128,7 @@ impl<'a> LeavesBackward<'a> {
     }
 }
 
-impl<'a> Iterator for LeavesBackward<'a> {
+impl<'a> Iterator for Leaves<'a> {
     type Item = Result<Vec<LeafElement<'a>>, Box<Fault>>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -107,6 +154,10 @@ impl<'a> Iterator for LeavesBackward<'a> {
             };
             *left = index;
             let page = *page;
+            let index = match self.direction {
+                Direction::Backward => index,
+                Direction::Forward => u32::from(page.count).saturating_sub(index).saturating_sub(1),
+            };
             visited = match page.branch_element(index) {
                 Ok(element) => self.visit(element.child),
                 Err(kind) => Err(self.fault(page.id, kind)),

@@ -1,0 +1,300 @@
+//! What a database written anew has of the old one, in words and as JSON.
+
+use std::io::{self, Write};
+
+use etcdsnap::ops::rebuild::{ConcernLog, LeftOut, Outcome, Reason, Refusal, Unmatched};
+use serde::Serialize;
+
+use super::failure::Failure;
+use super::output::size::{grouped, humanized};
+use super::output::text::{count, safe};
+
+/// A warning's stable name, and what it says.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Remark {
+    code: &'static str,
+    pub(crate) text: String,
+}
+
+impl Remark {
+    pub(crate) fn new(code: &'static str, text: impl Into<String>) -> Self {
+        Self { code, text: text.into() }
+    }
+}
+
+/// `1 entry`, `12 entries`.
+pub(crate) fn entries(number: u64) -> String {
+    count(number, "entry", "entries")
+}
+
+/// Whether a client sees the same: only history or free pages may have gone.
+pub(crate) fn is_faithful(outcome: &Outcome) -> bool {
+    outcome.left_out.keys == 0
+        && outcome.leases_removed == 0
+        && outcome.keys_expired == 0
+        && outcome.keys_detached == 0
+        && !outcome.auth_disabled
+}
+
+fn number(number: i64) -> String {
+    grouped(number.unsigned_abs())
+}
+
+/// A figure after the changes, and before them if it was another.
+fn changed(after: String, before: String) -> String {
+    if after == before {
+        format!("{after}, as in the source")
+    } else {
+        format!("{after} (in the source {before})")
+    }
+}
+
+fn reason(left_out: &LeftOut) -> String {
+    let subject = safe(&left_out.subject);
+    match left_out.reason {
+        Reason::Prefix => format!("begins with {subject}"),
+        Reason::NotKept => "begins with no prefix that is kept".to_owned(),
+        Reason::Resource => format!("is of type {subject}"),
+        Reason::Namespace => format!("is in namespace {subject}"),
+    }
+}
+
+/// A page of what is different.
+pub(crate) fn text(out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
+    let compact = |revision: Option<i64>| revision.map_or_else(|| "none".to_owned(), number);
+    let (before, after) = outcome.revision;
+    writeln!(out, "  revision      {}", changed(number(after), number(before)))?;
+    let (before, after) = outcome.compact_revision;
+    writeln!(out, "  compacted at  {}", changed(compact(after), compact(before)))?;
+    let (before, after) = outcome.live_keys;
+    writeln!(out, "  live keys     {}", changed(grouped(after), grouped(before)))?;
+    let (before, after) = outcome.records;
+    writeln!(out, "  records       {}", changed(grouped(after), grouped(before)))?;
+    let (before, after) = outcome.size;
+    writeln!(out, "  database      {}", changed(humanized(after), humanized(before)))?;
+    if outcome.leases_removed > 0 || outcome.keys_expired > 0 || outcome.keys_detached > 0 {
+        let keys = match (outcome.keys_expired, outcome.keys_detached) {
+            (0, detached) => format!("{} detached", count(detached, "key", "keys")),
+            (expired, _) => format!("{} deleted with them", count(expired, "key", "keys")),
+        };
+        writeln!(out, "  leases        {} removed, {keys}", grouped(outcome.leases_removed))?;
+    }
+    if outcome.auth_disabled {
+        writeln!(out, "  auth          turned off; users and roles stay")?;
+    }
+    let left_out = &outcome.left_out;
+    if left_out.keys > 0 {
+        let (keys, size) = (count(left_out.keys, "key", "keys"), humanized(left_out.bytes));
+        writeln!(out, "\nLEFT OUT: {keys}, {size} of values. The result is not the whole cluster.")?;
+        for kind in &left_out.kinds {
+            writeln!(
+                out,
+                "  {:>9}  {}: {}",
+                grouped(kind.keys),
+                safe(kind.resource.as_bytes()),
+                reason(kind)
+            )?;
+        }
+        if left_out.further_keys > 0 {
+            writeln!(out, "  {:>9}  of further kinds", grouped(left_out.further_keys))?;
+        }
+    }
+    let concerns = &outcome.concerns;
+    concern(
+        out,
+        "Volumes that the cluster would DELETE WITH THEIR DATA, for want of their claims",
+        &concerns.reclaimed,
+    )?;
+    concern(out, "Objects that the cluster would delete, for want of their owners", &concerns.orphans)?;
+    if !left_out.kinds.is_empty() || concerns.reclaimed.count > 0 || concerns.orphans.count > 0 {
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn concern(out: &mut dyn Write, title: &str, log: &ConcernLog) -> io::Result<()> {
+    const SHOWN: usize = 20;
+    if log.count == 0 {
+        return Ok(());
+    }
+    writeln!(out, "\n{title}: {}", grouped(log.count))?;
+    for concern in log.first.iter().take(SHOWN) {
+        let (object, needs) = (safe(concern.object.as_bytes()), safe(concern.needs.as_bytes()));
+        writeln!(out, "  {object} needs {needs}")?;
+    }
+    let rest = log.count.saturating_sub(log.first.len().min(SHOWN) as u64);
+    if rest > 0 {
+        writeln!(out, "  and {} more (-o json shows up to a thousand)", grouped(rest))?;
+    }
+    Ok(())
+}
+
+/// Why nothing was written.
+pub(crate) fn refused(refusal: Refusal) -> Failure {
+    let failure = Failure::no(format!("nothing was written: {refusal}"));
+    match refusal {
+        Refusal::NothingLeft => failure.hint("look at the prefixes and namespaces that were given: `etcdsnap list SRC`"),
+        Refusal::KeepsNothing => {
+            failure.hint("the warnings above name it; a mistyped name would keep nothing of what it was to keep")
+        }
+        Refusal::Reclaim(_) => failure
+            .hint("keep the claims' namespaces, or leave the volumes out as well: --drop-resource persistentvolumes")
+            .hint("or go on with --accept-reclaim, and set those volumes to Retain before controllers start"),
+        Refusal::Orphans(_) => failure
+            .hint("keep their owners, or leave them out as well")
+            .hint("or go on with --accept-orphans"),
+    }
+}
+
+/// Where an operator would walk into a trap.
+pub(crate) fn warnings(outcome: &Outcome) -> Vec<Remark> {
+    let mut warnings = Vec::new();
+    let shown = |bytes: &[u8]| safe(bytes);
+    for part in &outcome.unmatched {
+        let text = match part {
+            Unmatched::KeepPrefix(prefix) => {
+                format!("no key begins with {}, which is to be kept", shown(prefix))
+            }
+            Unmatched::DropPrefix(prefix) => {
+                format!("no key begins with {}, which is to be dropped", shown(prefix))
+            }
+            Unmatched::DropType(dropped) => {
+                let group =
+                    if dropped.group.is_empty() { String::new() } else { format!(".{}", dropped.group) };
+                format!("there are no objects of type {}{group}", dropped.plural)
+            }
+            Unmatched::IncludeNamespace(pattern) => {
+                format!("no namespace fits {}, which is to be kept", safe(pattern.text().as_bytes()))
+            }
+            Unmatched::ExcludeNamespace(pattern) => {
+                format!("no namespace fits {}, which is to be dropped", safe(pattern.text().as_bytes()))
+            }
+        };
+        warnings.push(Remark::new("fits-nothing", text));
+    }
+    if outcome.left_out.keys > 0 {
+        let keys = count(outcome.left_out.keys, "key is", "keys are");
+        warnings.push(Remark::new(
+            "not-faithful",
+            format!("{keys} left out: what is restored from this is not the cluster that was saved"),
+        ));
+    }
+    if outcome.concerns.unreadable > 0 {
+        let objects = count(outcome.concerns.unreadable, "object", "objects");
+        warnings.push(Remark::new(
+            "not-looked-into",
+            format!(
+                "{objects} could not be looked into (encrypted ones with --encryption-config): whether they own, or are owned by, something that goes is not known"
+            ),
+        ));
+    }
+    if outcome.keys_of_missing_leases > 0 {
+        let keys = count(outcome.keys_of_missing_leases, "key", "keys");
+        warnings.push(Remark::new(
+            "lease-missing",
+            format!("{keys} attached to leases that are not there: etcd never deletes them, and neither does --expire-leases"),
+        ));
+    }
+    warnings
+}
+
+/// What is different, for programs.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ChangedDocument {
+    revision_before: i64,
+    revision_after: i64,
+    compact_revision_before: Option<i64>,
+    compact_revision_after: Option<i64>,
+    live_keys_before: u64,
+    live_keys_after: u64,
+    records_before: u64,
+    records_after: u64,
+    db_size_before: u64,
+    db_size_after: u64,
+    leases_removed: u64,
+    keys_expired: u64,
+    keys_detached: u64,
+    auth_disabled: bool,
+    left_out_keys: u64,
+    left_out_bytes: u64,
+    left_out: Vec<LeftOutDocument>,
+    reclaimed: ConcernsDocument,
+    orphans: ConcernsDocument,
+    not_looked_into: u64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LeftOutDocument {
+    reason: &'static str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    subject: String,
+    resource: String,
+    keys: u64,
+    bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ConcernsDocument {
+    count: u64,
+    first: Vec<ConcernDocument>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ConcernDocument {
+    object: String,
+    needs: String,
+}
+
+impl ConcernsDocument {
+    fn of(log: &ConcernLog) -> Self {
+        let document = |concern: &etcdsnap::ops::rebuild::Concern| ConcernDocument {
+            object: concern.object.clone(),
+            needs: concern.needs.clone(),
+        };
+        Self { count: log.count, first: log.first.iter().map(document).collect() }
+    }
+}
+
+impl ChangedDocument {
+    pub(crate) fn of(outcome: &Outcome) -> Self {
+        let left_out = outcome.left_out.kinds.iter().map(|kind| LeftOutDocument {
+            reason: match kind.reason {
+                Reason::Prefix => "prefix",
+                Reason::NotKept => "not-kept",
+                Reason::Resource => "resource",
+                Reason::Namespace => "namespace",
+            },
+            subject: safe(&kind.subject),
+            resource: kind.resource.clone(),
+            keys: kind.keys,
+            bytes: kind.bytes,
+        });
+        Self {
+            revision_before: outcome.revision.0,
+            revision_after: outcome.revision.1,
+            compact_revision_before: outcome.compact_revision.0,
+            compact_revision_after: outcome.compact_revision.1,
+            live_keys_before: outcome.live_keys.0,
+            live_keys_after: outcome.live_keys.1,
+            records_before: outcome.records.0,
+            records_after: outcome.records.1,
+            db_size_before: outcome.size.0,
+            db_size_after: outcome.size.1,
+            leases_removed: outcome.leases_removed,
+            keys_expired: outcome.keys_expired,
+            keys_detached: outcome.keys_detached,
+            auth_disabled: outcome.auth_disabled,
+            left_out_keys: outcome.left_out.keys,
+            left_out_bytes: outcome.left_out.bytes,
+            left_out: left_out.collect(),
+            reclaimed: ConcernsDocument::of(&outcome.concerns.reclaimed),
+            orphans: ConcernsDocument::of(&outcome.concerns.orphans),
+            not_looked_into: outcome.concerns.unreadable,
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What is left out or changed on the way from one database to another: options of
+//! the commands that write one.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+
+use clap::Args;
+
+use etcdsnap::bolt::Db;
+use etcdsnap::kube::manifest::scope::Pattern;
+use etcdsnap::kube::select::arguments::Request as TypeRequest;
+use etcdsnap::ops::Settings;
+use etcdsnap::ops::reader::Reader;
+use etcdsnap::ops::rebuild::{Changes, CompactAt, DroppedType, Leases, Selection};
+
+use super::commands::get::{store, unknown};
+use super::failure::Failure;
+use super::input::{HexBytes, bytes_of_hex};
+
+const LEAVE_OUT: &str = "Leave out (keys go with all their history)";
+const CLEANSE: &str = "Cleanse";
+
+/// Options that leave keys out or change what is kept of them.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Cleansing {
+    /// Keys that begin with PREFIX; can be given several times
+    #[arg(long, value_name = "PREFIX", help_heading = LEAVE_OUT)]
+    drop_prefix: Vec<OsString>,
+    /// The same for a prefix in hexadecimal digits
+    #[arg(long, value_name = "HEX", value_parser = bytes_of_hex, help_heading = LEAVE_OUT)]
+    drop_prefix_hex: Vec<HexBytes>,
+    /// All keys but those that begin with PREFIX; can be given several times
+    #[arg(long, value_name = "PREFIX", help_heading = LEAVE_OUT)]
+    keep_prefix: Vec<OsString>,
+    /// Kubernetes objects of these types, as kubectl has them: events,
+    /// leases.coordination.k8s.io
+    #[arg(long, value_name = "TYPE", value_delimiter = ',', help_heading = LEAVE_OUT)]
+    drop_resource: Vec<String>,
+    /// Kubernetes objects in all namespaces but these, and those namespaces; objects
+    /// in no namespace stay; * stands for any text
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',', help_heading = LEAVE_OUT)]
+    include_namespaces: Vec<String>,
+    /// Kubernetes objects in these namespaces, and the namespaces
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',', help_heading = LEAVE_OUT)]
+    exclude_namespaces: Vec<String>,
+    /// Go on although volumes with reclaim policy Delete would lose their claims: the
+    /// cluster would delete them with their data
+    #[arg(long, help_heading = LEAVE_OUT)]
+    accept_reclaim: bool,
+    /// Go on although objects would lose all their owners: the cluster would delete
+    /// them
+    #[arg(long, help_heading = LEAVE_OUT)]
+    accept_orphans: bool,
+    /// Drop history before revision REV, or all of it with `now`, as `etcdctl compact`
+    /// does
+    #[arg(long, value_name = "REV", value_parser = parse_compact, help_heading = CLEANSE)]
+    compact: Option<CompactAt>,
+    /// Revoke all leases: their keys are deleted, each lease at a revision of its own
+    #[arg(long, conflicts_with = "detach_leases", help_heading = CLEANSE)]
+    expire_leases: bool,
+    /// Remove all leases and keep their keys
+    #[arg(long, help_heading = CLEANSE)]
+    detach_leases: bool,
+    /// Turn authentication off, as `etcdctl auth disable` does; users and roles stay
+    #[arg(long, help_heading = CLEANSE)]
+    disable_auth: bool,
+    /// Write the tree anew, without free pages; any option above does, too
+    #[arg(long, help_heading = CLEANSE)]
+    defrag: bool,
+}
+
+fn parse_compact(text: &str) -> Result<CompactAt, String> {
+    match text.parse() {
+        _ if text == "now" => Ok(CompactAt::Now),
+        Ok(revision) if revision > 0 => Ok(CompactAt::Revision(revision)),
+        _ => Err("a revision or `now` is wanted".to_owned()),
+    }
+}
+
+impl Cleansing {
+    /// The changes asked for. Types are looked up in `db`, where the cluster's own may
+    /// be defined.
+    ///
+    /// # Errors
+    /// Options that contradict each other, unknown types, a damaged file.
+    pub(crate) fn changes(
+        &self,
+        db: &Db<'_>,
+        reader: &Reader<'_>,
+        settings: &Settings<'_>,
+    ) -> Result<Changes, Failure> {
+        let patterns = |texts: &[String]| texts.iter().map(Pattern::new).collect();
+        let bytes = |text: &OsString| text.as_bytes().to_vec();
+        let hex = self.drop_prefix_hex.iter().map(|prefix| prefix.bytes().to_vec());
+        let selection = Selection {
+            keep_prefixes: self.keep_prefix.iter().map(bytes).collect(),
+            drop_prefixes: self.drop_prefix.iter().map(bytes).chain(hex).collect(),
+            drop_types: self.types(db, reader, settings)?,
+            include_namespaces: patterns(&self.include_namespaces),
+            exclude_namespaces: patterns(&self.exclude_namespaces),
+            prefixes: reader.prefixes.clone(),
+        };
+        let mut prefixes = selection.keep_prefixes.iter().chain(&selection.drop_prefixes);
+        if prefixes.any(Vec::is_empty) {
+            return Err(Failure::usage("an empty prefix stands for all keys")
+                .hint("name what the keys begin with: --drop-prefix /registry/events/"));
+        }
+        if !selection.is_empty() && matches!(self.compact, Some(CompactAt::Revision(_))) {
+            return Err(Failure::usage(
+                "--compact REV cannot be had where keys are left out: no history is true without them",
+            )
+            .hint("leave out --compact: the store is compacted at its own revision then"));
+        }
+        Ok(Changes {
+            selection,
+            compact: self.compact,
+            leases: match (self.expire_leases, self.detach_leases) {
+                (true, _) => Leases::Expire,
+                (false, true) => Leases::Detach,
+                (false, false) => Leases::Keep,
+            },
+            disable_auth: self.disable_auth,
+            defrag: self.defrag,
+            bump_to: None,
+            accept_reclaim: self.accept_reclaim,
+            accept_orphans: self.accept_orphans,
+        })
+    }
+
+    fn types(
+        &self,
+        db: &Db<'_>,
+        reader: &Reader<'_>,
+        settings: &Settings<'_>,
+    ) -> Result<Vec<DroppedType>, Failure> {
+        if self.drop_resource.is_empty() {
+            return Ok(Vec::new());
+        }
+        let typed = TypeRequest::parse(&[self.drop_resource.join(",")])
+            .map_err(|error| Failure::usage(error.to_string()).hint("--drop-resource events,leases"))?;
+        let (known, _) = store::types(db, Some(&[&typed]), false, reader, None, settings)?;
+        let wanted = known.resolve(&typed).map_err(|fault| unknown(&fault))?;
+        let named = |wanted: &etcdsnap::kube::select::types::Wanted<'_>| DroppedType {
+            plural: wanted.resource.plural().to_owned(),
+            group: wanted.resource.group().to_owned(),
+        };
+        Ok(wanted.iter().map(named).collect())
+    }
+}

@@ -1,0 +1,451 @@
+//! Databases written anew: what is in them is what a description of etcd's rules,
+//! followed step by step, says.
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use etcdsnap::bolt::{Db, Metas, TxId, small_buckets};
+use etcdsnap::kube::manifest::scope::Pattern;
+use etcdsnap::ops::reader::Reader;
+use etcdsnap::ops::rebuild::{
+    Changes, CompactAt, DroppedType, Leases, Outcome, Reason, Rebuild, RebuildError, Refusal, Request,
+    Selection,
+};
+use etcdsnap::ops::verify::{Options, verify};
+use etcdsnap::ops::{Progress, Settings};
+use etcdsnap::source::Source;
+use proptest::prelude::*;
+
+use support::history::{Change, compacted, history};
+use support::store::{Put, Store, lease, message, revision};
+use support::{Entry, entry};
+
+type Content = BTreeMap<String, Vec<(Vec<u8>, Vec<u8>)>>;
+
+const BUCKETS: [&str; 11] = [
+    "alarm",
+    "auth",
+    "authRoles",
+    "authUsers",
+    "cluster",
+    "key",
+    "lease",
+    "members",
+    "members_removed",
+    "meta",
+    "unknown",
+];
+
+fn content(file: &[u8]) -> Content {
+    let db = Db::open(file).expect("a database");
+    let names = BUCKETS.map(str::as_bytes);
+    let (elements, report) = small_buckets(&db, &names);
+    assert!(report.faults.is_empty(), "{:?}", report.faults);
+    let entries = |elements: Vec<etcdsnap::bolt::LeafElement<'_>>| {
+        elements.iter().map(|element| (element.key().to_vec(), element.value().to_vec())).collect()
+    };
+    elements
+        .into_iter()
+        .map(|(name, elements)| (String::from_utf8_lossy(name).into_owned(), entries(elements)))
+        .collect()
+}
+
+fn try_rebuild(file: &[u8], changes: Changes) -> Result<(Outcome, Vec<u8>), RebuildError> {
+    let progress = Progress::default();
+    let settings = Settings::new(&progress);
+    let db = Db::open(file).expect("a database");
+    let request = Request { changes, replaced: BTreeMap::new(), reader: Reader::default() };
+    let rebuild = Rebuild::plan(&db, &request, &settings)?;
+    let mut out = Vec::new();
+    rebuild.write(Metas::Stream(TxId(9)), &mut out)?;
+    assert_eq!(out.len() as u64, rebuild.size());
+    Ok((rebuild.outcome().clone(), out))
+}
+
+/// The result, which must be sound and have the revision that the outcome tells.
+#[track_caller]
+fn rebuild(file: &[u8], changes: Changes) -> (Outcome, Content) {
+    let (outcome, out) = try_rebuild(file, changes).expect("rebuilt");
+    let progress = Progress::default();
+    let source = Source::from_bytes("rebuilt", support::seal(out.clone()));
+    let report = verify(&source, &Settings::new(&progress), &Options::default()).expect("verified");
+    assert!(report.is_sound(), "{:?}", report.findings);
+    let facts = report.facts.expect("facts");
+    assert_eq!(facts.revision, outcome.revision.1);
+    assert_eq!(facts.compact_revision, outcome.compact_revision.1);
+    assert_eq!(facts.pages.free, 0);
+    (outcome, content(&out))
+}
+
+fn refusal(file: &[u8], changes: Changes) -> Refusal {
+    match try_rebuild(file, changes) {
+        Err(RebuildError::Refused(refusal)) => refusal,
+        other => panic!("no refusal: {other:?}"),
+    }
+}
+
+fn pairs<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> Vec<(Vec<u8>, Vec<u8>)> {
+    entries.into_iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect()
+}
+
+fn store_of(records: Vec<Entry>) -> Store {
+    let mut store = Store::sample(0);
+    store.key = records;
+    store.small.get_mut("lease").expect("a bucket").clear();
+    let meta = store.of("meta");
+    meta.retain(|entry| !entry.key.ends_with(b"CompactRev"));
+    store
+}
+
+fn changes(selection: Selection) -> Changes {
+    Changes { selection, ..Changes::default() }
+}
+
+#[test]
+fn nothing_but_the_pages_is_different_after_a_defragmentation() {
+    let mut store = Store::sample(300);
+    store.small.insert("unknown", vec![entry("k", vec![7; 5000]), entry("l", "")]);
+    let file = store.build().file;
+    let (outcome, found) = rebuild_unsound(&file, Changes { defrag: true, ..Changes::default() });
+    assert_eq!(found, content(&file));
+    assert_eq!(outcome.records.0, outcome.records.1);
+    assert!(outcome.size.1 < outcome.size.0, "stale pages are gone");
+}
+
+/// As [`rebuild`], of a store that `verify` has something to say about.
+#[track_caller]
+fn rebuild_unsound(file: &[u8], changes: Changes) -> (Outcome, Content) {
+    let (outcome, out) = try_rebuild(file, changes).expect("rebuilt");
+    (outcome, content(&out))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn history_is_compacted_by_the_rules(
+        transactions in proptest::collection::vec(
+            proptest::collection::btree_map(0u8..6, proptest::option::weighted(0.7, 1u8..40), 1..4), 1..60),
+        at in 0usize..62,
+        now in any::<bool>(),
+    ) {
+        let changes_made = history(&transactions);
+        let last = changes_made.last().map_or(1, |change| change.main);
+        let at = if now { last } else { (at as i64).clamp(1, last) };
+        let file = store_of(changes_made.iter().map(Change::entry).collect()).build().file;
+        let compact = if now { CompactAt::Now } else { CompactAt::Revision(at) };
+        let (outcome, found) = rebuild(&file, Changes { compact: Some(compact), ..Changes::default() });
+        let expected: Vec<_> = compacted(&changes_made, at, true).iter().map(Change::entry).collect();
+        prop_assert_eq!(&found["key"], &pairs(&expected));
+        prop_assert_eq!(outcome.revision, (last, last));
+        prop_assert_eq!(outcome.records, (changes_made.len() as u64, expected.len() as u64));
+        for key in ["scheduledCompactRev", "finishedCompactRev"] {
+            prop_assert!(found["meta"].contains(&(key.as_bytes().to_vec(), revision(at, 0))));
+        }
+    }
+
+    #[test]
+    fn a_key_goes_with_its_history_and_the_revision_stays(
+        transactions in proptest::collection::vec(
+            proptest::collection::btree_map(0u8..6, proptest::option::weighted(0.7, 1u8..40), 1..4), 1..60),
+        dropped in 0u8..6,
+    ) {
+        let changes_made = history(&transactions);
+        let last = changes_made.last().map_or(1, |change| change.main);
+        let file = store_of(changes_made.iter().map(Change::entry).collect()).build().file;
+        let selection =
+            Selection { drop_prefixes: vec![vec![b'k', dropped]], ..Selection::default() };
+        let others: Vec<_> =
+            changes_made.iter().filter(|change| change.key != [b'k', dropped]).cloned().collect();
+        let expected: Vec<_> = compacted(&others, last, true).iter().map(Change::entry).collect();
+        let alive = expected.iter().filter(|entry| entry.key.len() == 17).count() as u64;
+        if alive == 0 {
+            prop_assert_eq!(refusal(&file, changes(selection)), Refusal::NothingLeft);
+        } else {
+            let (outcome, found) = rebuild(&file, changes(selection));
+            prop_assert_eq!(&found["key"], &pairs(&expected));
+            prop_assert_eq!(outcome.revision, (last, last));
+            prop_assert_eq!(outcome.compact_revision.1, Some(last));
+            prop_assert_eq!(outcome.live_keys.1, alive);
+            prop_assert_eq!(outcome.left_out.keys, outcome.live_keys.0 - alive);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn damage_is_an_error_and_nothing_worse(
+        flips in proptest::collection::vec((any::<prop::sample::Index>(), 1u8..), 1..30),
+        leases in prop_oneof![Just(Leases::Keep), Just(Leases::Expire), Just(Leases::Detach)],
+        compact in prop_oneof![Just(None), Just(Some(CompactAt::Now)), (1i64..90).prop_map(|at| Some(CompactAt::Revision(at)))],
+        selective in any::<bool>(),
+    ) {
+        let mut file = Store::sample(80).build().file;
+        // Behind the metas, which have checksums.
+        let start = 2 * Store::sample(80).page_size;
+        for (index, change) in flips {
+            let at = start + index.index(file.len() - start);
+            file[at] ^= change;
+        }
+        let drop_prefixes = if selective { vec![b"key-1".to_vec()] } else { Vec::new() };
+        let selection = Selection { drop_prefixes, ..Selection::default() };
+        let all = Changes {
+            selection, leases, compact, disable_auth: true, defrag: true, bump_to: Some(1 << 40), ..Changes::default()
+        };
+        if let Ok((_, out)) = try_rebuild(&file, all) {
+            prop_assert!(Db::open(&out).is_ok());
+        }
+    }
+}
+
+fn put(key: &str, main: i64, create: i64, version: i64, lease: i64) -> Entry {
+    let value = Put { key: key.as_bytes(), create, modified: main, version, value: b"v", lease };
+    entry(revision(main, 0), value.to_bytes())
+}
+
+fn deletion(key: &str, main: i64, sub: i64) -> (Vec<u8>, Vec<u8>) {
+    let mut id = revision(main, sub);
+    id.push(b't');
+    (id, message(&[(1, Err(key.as_bytes()))]))
+}
+
+/// Keys on leases 7 and 9, on one that is not there, on none any more.
+fn leased_store() -> Vec<u8> {
+    let mut store = store_of(vec![
+        put("z", 2, 2, 1, 7),
+        put("free", 3, 3, 1, 9),
+        put("a", 4, 4, 1, 7),
+        put("free", 5, 3, 2, 0),
+        put("m", 6, 6, 1, 9),
+        put("lost", 7, 7, 1, 5),
+        put("z", 8, 2, 2, 7),
+    ]);
+    *store.of("lease") = vec![lease(7), lease(8), lease(9)];
+    store.build().file
+}
+
+#[test]
+fn leases_are_revoked_in_order_each_at_a_revision_of_its_own() {
+    let file = leased_store();
+    let (outcome, found) = rebuild_unsound(&file, Changes { leases: Leases::Expire, ..Changes::default() });
+    let mut expected = content(&file);
+    let records = expected.get_mut("key").expect("records");
+    // Lease 8 has no keys, and 5 is none.
+    records.extend([deletion("a", 9, 0), deletion("z", 9, 1), deletion("m", 10, 0)]);
+    expected.insert("lease".to_owned(), Vec::new());
+    assert_eq!(found, expected);
+    assert_eq!((outcome.leases_removed, outcome.keys_expired), (3, 3));
+    assert_eq!((outcome.keys_of_missing_leases, outcome.revision), (1, (8, 10)));
+
+    // Of the deletions only those at the very revision outlive a compaction.
+    let both = Changes { leases: Leases::Expire, compact: Some(CompactAt::Now), ..Changes::default() };
+    let (outcome, found) = rebuild_unsound(&file, both);
+    let kept = [put("free", 5, 3, 2, 0), put("lost", 7, 7, 1, 5)];
+    assert_eq!(found["key"], [pairs(&kept), vec![deletion("m", 10, 0)]].concat());
+    assert_eq!((outcome.revision.1, outcome.compact_revision.1), (10, Some(10)));
+    assert_eq!(outcome.live_keys, (5, 2));
+}
+
+#[test]
+fn keys_stay_without_their_leases() {
+    let file = leased_store();
+    let (outcome, found) = rebuild(&file, Changes { leases: Leases::Detach, ..Changes::default() });
+    let mut expected = content(&file);
+    expected.insert(
+        "key".to_owned(),
+        pairs(&[
+            // An earlier record attaches nothing.
+            put("z", 2, 2, 1, 7),
+            put("free", 3, 3, 1, 9),
+            put("a", 4, 4, 1, 0),
+            put("free", 5, 3, 2, 0),
+            put("m", 6, 6, 1, 0),
+            put("lost", 7, 7, 1, 0),
+            put("z", 8, 2, 2, 0),
+        ]),
+    );
+    expected.insert("lease".to_owned(), Vec::new());
+    assert_eq!(found, expected);
+    assert_eq!((outcome.leases_removed, outcome.keys_detached, outcome.revision), (3, 4, (8, 8)));
+}
+
+#[test]
+fn authentication_goes_off_and_users_stay() {
+    let mut store = store_of(vec![put("k", 2, 2, 1, 0)]);
+    let number = |number: u64| number.to_be_bytes().to_vec();
+    *store.of("auth") = vec![entry("authEnabled", vec![1]), entry("authRevision", number(8))];
+    let file = store.build().file;
+    let (outcome, found) = rebuild_unsound(&file, Changes { disable_auth: true, ..Changes::default() });
+    assert!(outcome.auth_disabled);
+    let expected = [entry("authEnabled", vec![0]), entry("authRevision", number(9))];
+    assert_eq!(found["auth"], pairs(&expected));
+    *store.of("auth") = expected.to_vec();
+    let (outcome, found) =
+        rebuild_unsound(&store.build().file, Changes { disable_auth: true, ..Changes::default() });
+    assert!(!outcome.auth_disabled, "it is off already");
+    assert_eq!(found["auth"], pairs(&expected));
+}
+
+#[test]
+fn a_bumped_revision_has_an_empty_record_and_a_compaction_to_come() {
+    let file = leased_store();
+    let bump_to = Some(1_000_000_000);
+    let (outcome, found) = rebuild_unsound(&file, Changes { bump_to, ..Changes::default() });
+    assert_eq!(found["key"].last(), Some(&(revision(1_000_000_000, 0), Vec::new())));
+    let scheduled = (b"scheduledCompactRev".to_vec(), revision(1_000_000_000, 0));
+    assert!(found["meta"].contains(&scheduled));
+    assert!(!found["meta"].iter().any(|(key, _)| key == b"finishedCompactRev"));
+    assert_eq!(outcome.revision, (8, 1_000_000_000));
+    let back = Changes { bump_to: Some(8), ..Changes::default() };
+    assert!(matches!(try_rebuild(&file, back), Err(RebuildError::Revision { from: 8, to: 8 })));
+}
+
+#[test]
+fn history_that_is_not_there_cannot_be_compacted() {
+    let file = leased_store();
+    let at = |at| Changes { compact: Some(CompactAt::Revision(at)), ..Changes::default() };
+    assert!(matches!(try_rebuild(&file, at(9)), Err(RebuildError::Compact(_))));
+    let (_, once) = try_rebuild(&file, at(6)).expect("compacted");
+    assert!(matches!(try_rebuild(&once, at(5)), Err(RebuildError::Compact(_))));
+    let (_, twice) = try_rebuild(&once, at(6)).expect("compacted again");
+    assert_eq!(content(&twice), content(&once));
+}
+
+fn object(key: &str, main: i64, json: serde_json::Value) -> Entry {
+    let value = json.to_string();
+    let value = Put {
+        key: key.as_bytes(),
+        create: main,
+        modified: main,
+        version: 1,
+        value: value.as_bytes(),
+        lease: 0,
+    };
+    entry(revision(main, 0), value.to_bytes())
+}
+
+/// A claim with its volume, and a pod with its replica set.
+fn cluster(policy: &str, owners: &[&str]) -> Vec<u8> {
+    let owner = |uid: &&str| serde_json::json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": uid});
+    let owners: Vec<_> = owners.iter().map(owner).collect();
+    let meta = |name: &str, uid: &str| serde_json::json!({"name": name, "namespace": "shop", "uid": uid});
+    let mut pod = meta("web-1", "u-pod");
+    pod["ownerReferences"] = owners.into();
+    let volume = serde_json::json!({
+        "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "pv", "uid": "u-pv"},
+        "spec": {
+            "persistentVolumeReclaimPolicy": policy,
+            "claimRef": {"namespace": "shop", "name": "data", "uid": "u-claim"},
+        },
+    });
+    store_of(vec![
+        object(
+            "/registry/persistentvolumeclaims/shop/data",
+            2,
+            serde_json::json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta("data", "u-claim")}),
+        ),
+        object("/registry/persistentvolumes/pv", 3, volume),
+        object(
+            "/registry/replicasets/shop/web",
+            4,
+            serde_json::json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": meta("web", "u-set")}),
+        ),
+        object(
+            "/registry/pods/shop/web-1",
+            5,
+            serde_json::json!({"apiVersion": "v1", "kind": "Pod", "metadata": pod}),
+        ),
+        object(
+            "/registry/namespaces/shop",
+            6,
+            serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "uid": "u-ns"}}),
+        ),
+    ])
+    .build()
+    .file
+}
+
+fn dropping(plural: &str, group: &str) -> Changes {
+    let dropped = DroppedType { plural: plural.to_owned(), group: group.to_owned() };
+    changes(Selection { drop_types: vec![dropped], ..Selection::default() })
+}
+
+#[test]
+fn volumes_that_would_be_deleted_are_named_and_refused() {
+    let file = cluster("Delete", &["u-set"]);
+    let claims = dropping("persistentvolumeclaims", "");
+    assert_eq!(refusal(&file, claims.clone()), Refusal::Reclaim(1));
+    let (outcome, _) = rebuild(&file, Changes { accept_reclaim: true, ..claims.clone() });
+    let concern = &outcome.concerns.reclaimed.first[0];
+    assert_eq!((concern.object.as_str(), concern.needs.as_str()), ("persistentvolumes pv", "shop/data"));
+    rebuild(&cluster("Retain", &["u-set"]), claims);
+    // The namespace takes the claim and the pods with it; the volume is in none.
+    let exclude_namespaces = vec![Pattern::new("shop")];
+    let namespace = changes(Selection { exclude_namespaces, ..Selection::default() });
+    assert_eq!(refusal(&file, namespace.clone()), Refusal::Reclaim(1));
+    let both = Selection {
+        drop_types: dropping("persistentvolumes", "").selection.drop_types,
+        ..namespace.selection
+    };
+    assert_eq!(refusal(&file, changes(both)), Refusal::NothingLeft);
+}
+
+#[test]
+fn objects_that_would_lose_all_their_owners_are_named_and_refused() {
+    let sets = dropping("replicasets", "apps");
+    let file = cluster("Delete", &["u-set"]);
+    assert_eq!(refusal(&file, sets.clone()), Refusal::Orphans(1));
+    let (outcome, _) = rebuild(&file, Changes { accept_orphans: true, ..sets.clone() });
+    let concern = &outcome.concerns.orphans.first[0];
+    assert_eq!((concern.object.as_str(), concern.needs.as_str()), ("pods shop/web-1", "ReplicaSet web"));
+    // Another owner keeps it.
+    let (outcome, _) = rebuild(&cluster("Delete", &["u-set", "u-other"]), sets);
+    assert_eq!(outcome.concerns.orphans.count, 0);
+    let kinds: Vec<_> =
+        outcome.left_out.kinds.iter().map(|kind| (kind.reason, kind.resource.as_str(), kind.keys)).collect();
+    assert_eq!(kinds, [(Reason::Resource, "replicasets.apps", 1)]);
+}
+
+#[test]
+fn what_is_to_be_kept_must_be_there() {
+    let file = cluster("Retain", &[]);
+    let include = |name: &str| {
+        changes(Selection { include_namespaces: vec![Pattern::new(name)], ..Selection::default() })
+    };
+    assert_eq!(refusal(&file, include("shopp")), Refusal::KeepsNothing);
+    rebuild(&file, include("sh*"));
+    let keep = |prefix: &str| {
+        changes(Selection { keep_prefixes: vec![prefix.as_bytes().to_vec()], ..Selection::default() })
+    };
+    assert_eq!(refusal(&file, keep("/other/")), Refusal::NothingLeft);
+    let exclude =
+        changes(Selection { exclude_namespaces: vec![Pattern::new("dev")], ..Selection::default() });
+    assert_eq!(rebuild(&file, exclude).0.unmatched.len(), 1);
+}
+
+#[test]
+fn buckets_of_the_caller_take_the_place_of_those_in_the_file() {
+    let file = leased_store();
+    let progress = Progress::default();
+    let db = Db::open(&file).expect("a database");
+    let meta = BTreeMap::from([(b"consistent_index".to_vec(), vec![0, 0, 0, 0, 0, 0, 0, 1])]);
+    let members = BTreeMap::from([(b"1".to_vec(), b"{}".to_vec())]);
+    let replaced = BTreeMap::from([
+        (b"meta".to_vec(), meta),
+        (b"members".to_vec(), members),
+        (b"members_removed".to_vec(), BTreeMap::new()),
+    ]);
+    let changes = Changes { compact: Some(CompactAt::Now), ..Changes::default() };
+    let request = Request { changes, replaced, reader: Reader::default() };
+    let rebuild = Rebuild::plan(&db, &request, &Settings::new(&progress)).expect("a plan");
+    let mut out = Vec::new();
+    rebuild.write(Metas::Committed(TxId(4)), &mut out).expect("written");
+    let found = content(&out);
+    let names: Vec<_> = found["meta"].iter().map(|(key, _)| String::from_utf8_lossy(key)).collect();
+    assert_eq!(names, ["consistent_index", "finishedCompactRev", "scheduledCompactRev"]);
+    assert_eq!(found["members"], [(b"1".to_vec(), b"{}".to_vec())]);
+    assert_eq!(found["members_removed"], []);
+}
