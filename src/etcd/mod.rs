@@ -35,6 +35,7 @@ pub mod snapshot;
 pub mod sorted;
 pub mod state;
 pub mod status_hash;
+pub mod url_map;
 pub mod v2_store;
 pub mod wal;
 pub mod wal_tail;

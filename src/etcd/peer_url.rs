@@ -209,6 +209,19 @@ impl InitialCluster {
     }
 }
 
+/// Members as a list has them; a name that comes again adds its URLs.
+impl FromIterator<(String, Vec<PeerUrl>)> for InitialCluster {
+    fn from_iter<T: IntoIterator<Item = (String, Vec<PeerUrl>)>>(list: T) -> Self {
+        let mut members = BTreeMap::<String, Vec<PeerUrl>>::new();
+        for (name, urls) in list {
+            let all = members.entry(name).or_default();
+            all.extend(urls);
+            all.sort();
+        }
+        Self { members }
+    }
+}
+
 /// `name=url` pairs, sorted and joined by commas.
 impl fmt::Display for InitialCluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

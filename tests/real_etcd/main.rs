@@ -13,6 +13,7 @@ mod learners;
 mod lines;
 mod live;
 mod made_up;
+mod members;
 mod process;
 mod repacked;
 mod restored;

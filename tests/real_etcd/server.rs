@@ -1,5 +1,6 @@
 //! A member of etcd as a child process, which ends with its value.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -72,6 +73,31 @@ impl Server {
         drop(seat);
         let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         Self { child, line: start.line.to_owned(), log, client_address }
+    }
+
+    /// Starts a member by its environment alone, to which only the client URLs
+    /// are added: they are no part of a restore. Does not wait for it.
+    pub(crate) fn spawn_by(
+        tools: &Tools,
+        seat: Seat,
+        line: &str,
+        data_dir: &Path,
+        environment: &BTreeMap<String, String>,
+    ) -> Self {
+        let client_address = seat.client_address();
+        let client_url = format!("http://{client_address}");
+        let log = data_dir.with_extension("log");
+        let mut command = tools.command(&format!("etcd-{line}"));
+        command
+            .envs(environment)
+            .env("ETCD_LISTEN_CLIENT_URLS", &client_url)
+            .env("ETCD_ADVERTISE_CLIENT_URLS", &client_url)
+            .stdin(std::process::Stdio::null())
+            .stdout(append(&log))
+            .stderr(append(&log));
+        drop(seat);
+        let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        Self { child, line: line.to_owned(), log, client_address }
     }
 
     /// Starts a member and waits until it answers reads.

@@ -21,6 +21,8 @@ mod edits;
 mod fingerprint;
 mod lines;
 mod mark;
+pub mod member_file;
+pub mod membership;
 mod place;
 mod plan;
 mod publish;

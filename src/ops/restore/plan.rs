@@ -43,6 +43,8 @@ pub struct Summary {
     pub corrections: Vec<Correction>,
     /// The new members.
     pub members: Vec<Member>,
+    /// Those that the snapshot lists.
+    pub members_before: Vec<Member>,
     /// The new cluster.
     pub cluster: ClusterId,
     /// Revision of the store as it was.
@@ -114,6 +116,7 @@ impl<'a> Plan<'a> {
             alarms: if request.corrections.clear_alarms { Vec::new() } else { state.alarms.clone() },
             auth_enabled: state.auth_enabled,
             users: state.users.len(),
+            members_before: state.members.clone(),
             members,
         };
         let snap_name = snap_file::file_name(Term(1), Index(summary.members.len() as u64));

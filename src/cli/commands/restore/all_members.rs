@@ -13,7 +13,7 @@ use crate::cli::failure::Failure;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct AllMembers {
-    /// Restore every member of --initial-cluster, from one read of the file
+    /// Restore every member of the new cluster, from one read of the file
     #[arg(long, requires = "out_dir")]
     all_members: bool,
     /// Where the members go, each to DIR/NAME: a directory that is absent or empty
@@ -37,11 +37,11 @@ impl AllMembers {
     pub(super) fn out_dir(&self, args: &Restore) -> Result<Option<OutDir>, Failure> {
         let Some(path) = self.out_dir.as_ref().filter(|_| self.all_members) else { return Ok(None) };
         for (given, flag, why) in [
-            (args.name.is_some(), "--name", "the names are those of --initial-cluster"),
+            (args.name.is_some(), "--name", "every member has its own, in the list of members"),
             (
-                args.initial_advertise_peer_urls.is_some(),
+                args.members.advertised_is_given(),
                 "--initial-advertise-peer-urls",
-                "each member announces its URLs of --initial-cluster",
+                "each member announces the URLs that the list of members has for it",
             ),
             (
                 args.data_dir.is_some(),
@@ -97,7 +97,7 @@ impl Restore {
         Ok(())
     }
 
-    fn tar_keeps_owner(&self) -> bool {
+    pub(super) fn tar_keeps_owner(&self) -> bool {
         self.all.tar && self.owner.is_some()
     }
 

@@ -1,6 +1,5 @@
 //! Command lines for the other nodes.
 
-use etcdsnap::ops::member_list::DEFAULT_TOKEN;
 use etcdsnap::ops::restore::Restored;
 
 use super::flags::BumpArgument;
@@ -13,13 +12,8 @@ impl Restore {
     /// comes last.
     pub(super) fn command_for(&self, restored: &Restored, name: &str, urls: &str) -> String {
         let mut words = vec!["etcdsnap".to_owned(), "restore".to_owned(), shown(&self.file)];
+        words.extend(self.members.words(name, urls));
         let mut flag = |flag: &str, value: &str| words.extend([flag.to_owned(), quoted(value)]);
-        flag("--name", name);
-        flag("--initial-advertise-peer-urls", urls);
-        flag("--initial-cluster", &self.initial_cluster);
-        if self.initial_cluster_token != DEFAULT_TOKEN {
-            flag("--initial-cluster-token", &self.initial_cluster_token);
-        }
         if !self.learners.is_empty() {
             flag("--learners", &self.learners.join(","));
         }

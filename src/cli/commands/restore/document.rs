@@ -44,6 +44,18 @@ pub(super) struct Document {
     warnings: Vec<Told>,
     /// Of a dry run alone.
     target: Option<TargetDocument>,
+    /// Only if they are asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_flags: Option<Vec<StartDocument>>,
+}
+
+/// How one member is to be started.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct StartDocument {
+    pub(super) name: String,
+    pub(super) form: &'static str,
+    pub(super) text: String,
 }
 
 #[derive(Serialize)]
@@ -149,6 +161,7 @@ impl Restore {
         restored: &Done,
         plan: Option<&Foreseen>,
         warnings: Vec<(&'static str, String)>,
+        start_flags: Option<Vec<StartDocument>>,
     ) -> Document {
         let told = |(code, text)| Told { code, text };
         let (summary, report) = (restored.summary(), restored.report());
@@ -215,6 +228,7 @@ impl Restore {
                     })
                     .collect(),
             }),
+            start_flags,
         }
     }
 }

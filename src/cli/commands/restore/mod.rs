@@ -2,21 +2,23 @@ mod all_members;
 mod commands;
 mod document;
 mod flags;
+mod membership;
 mod page;
+mod start_flags;
 mod words;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use etcdsnap::bolt::Db;
 use etcdsnap::etcd::hash_kv::HashKv;
 use etcdsnap::etcd::line::EtcdLine;
-use etcdsnap::etcd::peer_url::{InitialCluster, PeerUrl};
 use etcdsnap::kube::unix_time::UnixTime;
+use etcdsnap::ops::restore::membership::Resolved;
 use etcdsnap::ops::restore::{
-    AllRestored, Corrections, Existing, Fingerprint, Membership, OutDir, Placement, Preview, Request,
-    RestoreError, Restored, Room, StartsOn, Summary, TargetError, Warning, preview, preview_all, restore,
-    restore_all,
+    AllRestored, Corrections, Existing, Fingerprint, OutDir, Placement, Preview, Request, RestoreError,
+    Restored, Room, StartsOn, Summary, TargetError, Warning, preview, preview_all, restore, restore_all,
 };
 use etcdsnap::ops::verify::{Options, Report, Values};
 use etcdsnap::source::Source;
@@ -24,6 +26,8 @@ use etcdsnap::source::Source;
 use flags::{BumpArgument, OwnerArgument, parse_bump, parse_mode, parse_owner};
 
 use self::all_members::AllMembers;
+use self::membership::Members;
+use self::start_flags::StartForm;
 use super::{PageFormat, write_json};
 use crate::cli::failure::Failure;
 use crate::cli::input::{KubernetesKeys, Opening, Threads};
@@ -43,7 +47,10 @@ use crate::cli::{Context, Outcome, progress, tell};
 ///
 /// Or the same snapshot on every node, each with its own --name and peer URL and
 /// the same --initial-cluster; start etcd only when all of them are restored. The
-/// state that is printed must be the same on all of them.
+/// state that is printed must be the same on all of them. The members can also be
+/// those of a file, or those of the snapshot on other machines:
+///   etcdsnap restore snap.db --name node1 --data-dir /var/lib/etcd \
+///     --same-members --map-url 10.20.30.101=10.20.40.101
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = flags::lines_help())]
 pub(crate) struct Restore {
@@ -59,16 +66,8 @@ pub(crate) struct Restore {
     /// Where the WAL goes [default: DATA-DIR/member/wal]
     #[arg(long, value_name = "DIR")]
     wal_dir: Option<PathBuf>,
-    /// All members of the new cluster: NAME=URL,NAME=URL...
-    #[arg(long, value_name = "MEMBERS", default_value = "default=http://localhost:2380")]
-    initial_cluster: String,
-    /// Sets clusters with the same URLs apart
-    #[arg(long, value_name = "TOKEN", default_value = "etcd-cluster")]
-    initial_cluster_token: String,
-    /// Peer URLs of this member, as in --initial-cluster [default:
-    /// http://localhost:2380]
-    #[arg(long, value_name = "URLS")]
-    initial_advertise_peer_urls: Option<String>,
+    #[command(flatten)]
+    members: Members,
     /// Members that start without a vote, by name: NAME,NAME...
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     learners: Vec<String>,
@@ -120,6 +119,9 @@ pub(crate) struct Restore {
     /// nothing is ever deleted
     #[arg(long)]
     force: bool,
+    /// Also print how etcd is to be started on the result
+    #[arg(long, value_name = "FORM", value_enum)]
+    start_flags: Option<StartForm>,
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t = PageFormat::Text)]
     output: PageFormat,
@@ -133,8 +135,6 @@ pub(crate) struct Restore {
     #[command(flatten)]
     kubernetes: KubernetesKeys,
 }
-
-const URL_HINT: &str = "a URL is https://HOST:PORT, with nothing behind the port";
 
 /// Where the restore goes.
 enum Place {
@@ -211,12 +211,32 @@ impl Restore {
     }
 
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
-        let request = self.request()?;
-        let place = match self.all.out_dir(self)? {
-            Some(out_dir) => Place::All(out_dir),
-            None => Place::One(self.placement()?),
+        self.check_bump()?;
+        let out_dir = self.all.out_dir(self)?;
+        // What is wrong with the command line is told before the snapshot is opened.
+        let resolve = |db: Option<&Db<'_>>| self.members.resolve(db, &self.file);
+        let early = (!self.members.are_in_the_snapshot()).then(|| resolve(None)).transpose()?;
+        let place_of = |resolved: &Resolved| {
+            let place = match out_dir.clone() {
+                Some(out_dir) => Place::All(out_dir),
+                None => Place::One(self.placement(resolved)?),
+            };
+            self.check_start_flags(resolved, &place)?;
+            Ok::<_, Failure>(place)
         };
+        let early = early.map(|resolved| Ok::<_, Failure>((place_of(&resolved)?, resolved))).transpose()?;
         let source = self.opening.source(&self.file)?;
+        let (place, resolved) = match early {
+            Some(early) => early,
+            None => {
+                let db = Db::open(source.bytes()).map_err(|error| self.failure(error.into(), &source))?;
+                let resolved = resolve(Some(&db));
+                source.finish()?;
+                let resolved = resolved?;
+                (place_of(&resolved)?, resolved)
+            }
+        };
+        let request = self.request(&resolved);
         let total = source.bytes().len() as u64;
         let settings = self.threads.settings(context);
         // Hashing and writing go side by side; whichever is behind is the measure.
@@ -237,7 +257,7 @@ impl Restore {
                 }
             });
             let (restored, plan) = answer.map_err(|error| self.failure(error, &source))?;
-            self.tell(context, &restored, Some(&plan))?;
+            self.tell(context, &resolved, &restored, Some(&plan))?;
             return match plan.problem {
                 None => Ok(Outcome::Yes),
                 Some(problem) => Err(self.failure(problem.into(), &source)),
@@ -248,7 +268,7 @@ impl Restore {
             Place::All(out_dir) => restore_all(&source, &request, out_dir, &settings).map(Done::All),
         })
         .map_err(|error| self.failure(error, &source))?;
-        let told = self.tell(context, &restored, None);
+        let told = self.tell(context, &resolved, &restored, None);
         let told = told.and_then(|()| context.out.flush().map_err(Failure::from));
         told.map_err(|failure| {
             failure.hint(format!("{} was restored all the same", shown(restored.directory())))
@@ -259,18 +279,26 @@ impl Restore {
     fn tell(
         &self,
         context: &mut Context<'_>,
+        resolved: &Resolved,
         restored: &Done,
         plan: Option<&Foreseen>,
     ) -> Result<(), Failure> {
-        let warnings = restored.warnings().iter().map(|warning| words::words(warning, self));
-        let warnings: Vec<_> = warnings.collect();
+        let token = &resolved.membership.token;
+        let warnings = restored.warnings().iter().map(|warning| words::words(warning, token));
+        let warnings: Vec<_> = warnings.chain(membership::doubt(resolved)).collect();
         for (_, text) in &warnings {
             // Not even --quiet hides a trap.
             tell(format_args!("warning: {text}"));
         }
         match self.output {
-            PageFormat::Json => write_json(context.out, &self.document(restored, plan, warnings)),
-            PageFormat::Text => self.page(context.out, restored, plan),
+            PageFormat::Json => {
+                let start_flags = self.start_documents(resolved, restored);
+                write_json(context.out, &self.document(restored, plan, warnings, start_flags))
+            }
+            PageFormat::Text => {
+                self.page(context.out, restored, plan)?;
+                self.start_section(context.out, resolved, restored)
+            }
         }
     }
 
@@ -296,7 +324,7 @@ impl Restore {
         self.name.as_deref().unwrap_or("default")
     }
 
-    fn request(&self) -> Result<Request, Failure> {
+    fn check_bump(&self) -> Result<(), Failure> {
         let bump = self.bump_revision.and_then(BumpArgument::bump);
         let automatic = self.bump_revision == Some(BumpArgument::Auto);
         if !automatic && bump.is_some() != self.mark_compacted {
@@ -304,14 +332,14 @@ impl Restore {
                 "with a higher revision, clients that watch from an old one must be told to start anew",
             ));
         }
-        let cluster = InitialCluster::parse(&self.initial_cluster)
-            .map_err(|error| Failure::usage(format!("--initial-cluster: {error}")).hint(URL_HINT))?;
-        Ok(Request {
-            membership: Membership {
-                cluster,
-                token: self.initial_cluster_token.clone(),
-                learners: self.learners.iter().cloned().collect(),
-            },
+        Ok(())
+    }
+
+    fn request(&self, resolved: &Resolved) -> Request {
+        let mut membership = resolved.membership.clone();
+        membership.learners.extend(self.learners.iter().cloned());
+        Request {
+            membership,
             target_line: self.target_version,
             corrections: Corrections {
                 downgrade: self.downgrade,
@@ -319,18 +347,15 @@ impl Restore {
                 clear_alarms: self.clear_alarms,
                 rewrite_conf_state: self.rewrite_conf_state,
             },
-            bump,
+            bump: self.bump_revision.and_then(BumpArgument::bump),
             skip_hash_check: self.skip_hash_check,
             expected_state: self.expect_state,
             verify: Options { prefixes: self.kubernetes.prefixes(), values: Values::First, keyring: None },
-        })
+        }
     }
 
-    fn placement(&self) -> Result<Placement, Failure> {
-        let advertised = self.initial_advertise_peer_urls.as_deref().unwrap_or("http://localhost:2380");
-        let advertised = PeerUrl::parse_list(advertised).map_err(|error| {
-            Failure::usage(format!("--initial-advertise-peer-urls: {error}")).hint(URL_HINT)
-        })?;
+    fn placement(&self, resolved: &Resolved) -> Result<Placement, Failure> {
+        let advertised = self.members.advertised(self.name(), &resolved.membership)?;
         let data_dir =
             self.data_dir.clone().unwrap_or_else(|| PathBuf::from(format!("{}.etcd", self.name())));
         Ok(Placement {

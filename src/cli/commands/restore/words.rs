@@ -3,12 +3,11 @@
 use etcdsnap::etcd::snapshot::DigestVerdict;
 use etcdsnap::ops::restore::{Correction, Warning};
 
-use super::Restore;
 use crate::cli::output::size::{grouped, humanized};
 use crate::cli::output::text::{count, safe};
 
 /// A warning's stable name, and what it says.
-pub(super) fn words(warning: &Warning, args: &Restore) -> (&'static str, String) {
+pub(super) fn words(warning: &Warning, token: &str) -> (&'static str, String) {
     match warning {
         Warning::DigestSkipped(DigestVerdict::Differs { .. }) => (
             "digest-differs",
@@ -40,7 +39,7 @@ pub(super) fn words(warning: &Warning, args: &Restore) -> (&'static str, String)
                     [id] => format!("member {id} has the id of a member"),
                     ids => format!("{} members have ids of members", ids.len()),
                 },
-                args.initial_cluster_token
+                token
             ),
         ),
         Warning::KubernetesWithoutBump { revision } => (
