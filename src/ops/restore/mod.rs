@@ -4,10 +4,12 @@
 //! Done in the order that nothing can be lost by:
 //!
 //! 1. [`plan`](Plan): what will be written, as a value. [`preview`] ends here. The database is the
-//!    snapshot's own pages plus a handful behind them.
+//!    snapshot's own pages plus a handful behind them, or, if something of the content is to be
+//!    changed, written anew.
 //! 2. stage: written to a place of its own on the target's file system,
 //!    while the digest is computed and all that will be written is verified.
 //! 3. the verdict: a damaged snapshot ends here, and the staging place goes.
+//!    A database that was written anew is read again and verified by itself.
 //! 4. publish: `member` appears at the target by one rename.
 //!
 //! Source: etcd `etcdutl/snapshot/v3_snapshot.go` @ v3.5.33, v3.6.14, v3.7.1.
@@ -25,7 +27,7 @@ mod survey;
 mod target;
 mod warning;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::bolt::{Db, OpenError, PatchError};
 use crate::etcd::hash_kv::HashKv;
@@ -38,7 +40,7 @@ use crate::source::{Source, SourceError};
 pub use edits::Correction;
 pub use fingerprint::{Fingerprint, NoFingerprint};
 pub use lines::StartsOn;
-pub use plan::{Plan, Summary};
+pub use plan::{Database, Plan, Summary};
 pub use request::{Bump, Corrections, Membership, Placement, Request};
 pub use survey::{Room, Survey};
 pub use target::{Owner, TargetError};
@@ -46,6 +48,7 @@ pub use warning::Warning;
 
 use super::digest::Content;
 use super::finding::{Check, Grade};
+use super::rebuild::{RebuildError, Refusal};
 use super::{OpError, Settings, hashkv, verify};
 
 /// Why there is no restored directory. Nothing stands at the target then, and
@@ -127,6 +130,15 @@ pub enum RestoreError {
     /// The database cannot be given new members.
     #[error("the database cannot be patched: {0}")]
     Patch(#[from] PatchError),
+    /// The database cannot be written anew with the changes.
+    #[error(transparent)]
+    Rebuild(#[from] RebuildError),
+    /// It was not accepted what the changes would come to.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The database that was written anew is not what was planned.
+    #[error("the database that was written does not verify")]
+    NotAsPlanned(Box<verify::Report>),
     /// The directory stands at the target, but it is not certain that it would
     /// survive a crash of the machine.
     #[error("restored, but {0}")]
@@ -163,8 +175,19 @@ pub struct Restored {
 impl Restored {
     /// Bytes of the database's pages that hold something, if that is known.
     pub fn in_use(&self) -> Option<u64> {
+        if self.summary.changed.is_some() {
+            return Some(self.summary.db_size);
+        }
         let pages = self.report.facts?.pages.in_use;
         Some(pages.saturating_mul(self.summary.page_size))
+    }
+}
+
+impl Restored {
+    /// Leases that are in the database, if that is known.
+    pub fn leases(&self) -> Option<u64> {
+        let removed = self.summary.changed.as_ref().map_or(0, |outcome| outcome.leases_removed);
+        Some(self.report.facts?.leases.saturating_sub(removed))
     }
 }
 
@@ -177,6 +200,8 @@ pub struct Preview {
     pub hash_kv: HashKv,
     /// What is at the target.
     pub survey: Survey,
+    /// Why a restore would be refused, if what the changes come to was not accepted.
+    pub refusal: Option<Refusal>,
 }
 
 /// Restores `source` as one member.
@@ -191,6 +216,11 @@ pub fn restore(
 ) -> Result<Restored, RestoreError> {
     let db = Db::open(source.bytes())?;
     let (plan, node) = prepare(source, &db, request, placement, settings)?;
+    if let Some(refusal) = plan.database.refusal() {
+        // Damage is the greater worry.
+        verdict(source, &db, &plan, request, settings)?;
+        return Err(RestoreError::Refused(refusal));
+    }
     if let Some(wal_dir) = &placement.wal_dir {
         mark::forget_finished(wal_dir)?;
     }
@@ -212,6 +242,7 @@ pub fn restore(
         verdict.and_then(|verdict| written.map(|()| verdict))
     })?;
     source.finish()?;
+    as_planned(&staging.db(), &plan, request, settings)?;
     let (data_dir, wal_dir) = staging.publish()?;
     let warnings = plan.warnings(&report, request);
     Ok(Restored { summary: plan.summary(), state, node, report, data_dir, wal_dir, warnings })
@@ -231,12 +262,15 @@ pub fn preview(
     let (plan, node) = prepare(source, &db, request, placement, settings)?;
     let survey = Survey::take(placement, &plan);
     let (report, state) = verdict(source, &db, &plan, request, settings)?;
-    let hash_kv = hashkv::of_db(&plan.patched.db(), settings)?.hash;
+    let hash_kv = match &plan.database {
+        Database::Patched(patched) => hashkv::of_db(&patched.db(), settings)?.hash,
+        Database::Rebuilt(rebuild) => rebuild.hash_kv(settings)?,
+    };
     source.finish()?;
     let warnings = plan.warnings(&report, request);
     let (data_dir, wal_dir) = (placement.data_dir.clone(), placement.wal_path());
     let restored = Restored { summary: plan.summary(), state, node, report, data_dir, wal_dir, warnings };
-    Ok(Preview { restored, hash_kv, survey })
+    Ok(Preview { restored, hash_kv, survey, refusal: plan.database.refusal() })
 }
 
 fn prepare<'a>(
@@ -248,13 +282,12 @@ fn prepare<'a>(
 ) -> Result<(Plan<'a>, MemberId), RestoreError> {
     request.membership.cluster.validate(&placement.name, &placement.advertised)?;
     let node = MemberId::derive(&placement.advertised, &request.membership.token);
-    match Plan::new(db, request) {
+    match Plan::new(db, request, settings) {
         Ok(plan) => Ok((plan, node)),
         // Damage is told as damage, not as the first thing it got in the way of.
-        Err(RestoreError::Patch(error)) => {
+        Err(error @ (RestoreError::Patch(_) | RestoreError::Rebuild(_))) => {
             let report = examine(source, db, db, settings, request)?;
-            Err(refusal(&report)
-                .map_or(RestoreError::Patch(error), |_| RestoreError::Damaged(Box::new(report))))
+            Err(refusal(&report).map_or(error, |_| RestoreError::Damaged(Box::new(report))))
         }
         Err(error) => Err(error),
     }
@@ -268,7 +301,11 @@ fn verdict(
     request: &Request,
     settings: &Settings<'_>,
 ) -> Result<(verify::Report, Fingerprint), RestoreError> {
-    let report = examine(source, db, &plan.patched.db(), settings, request)?;
+    let report = match &plan.database {
+        Database::Patched(patched) => examine(source, db, &patched.db(), settings, request),
+        // What comes of it is verified once it is written.
+        Database::Rebuilt(_) => examine(source, db, db, settings, request),
+    }?;
     judge(&report, request.skip_hash_check)?;
     // Computed for every restore; absent only from reports of other checks.
     let state = plan.fingerprint(&report.content.unwrap_or_default());
@@ -288,6 +325,25 @@ fn examine(
     let report = verify::check_patched(source, db, patched, settings, &request.verify, Content::Always);
     source.finish()?;
     Ok(report)
+}
+
+/// Verifies a database that was written anew, from the file that it is in now.
+fn as_planned(
+    path: &Path,
+    plan: &Plan<'_>,
+    request: &Request,
+    settings: &Settings<'_>,
+) -> Result<(), RestoreError> {
+    let Some(outcome) = plan.database.outcome() else { return Ok(()) };
+    let staged = Source::open(path)?;
+    let db = Db::open(staged.bytes())?;
+    let report = verify::check_patched(&staged, &db, &db, settings, &request.verify, Content::IfStored);
+    staged.finish()?;
+    let agrees = report.facts.as_ref().is_some_and(|facts| outcome.agrees_with(facts));
+    if refusal(&report).is_some() || !agrees || db.meta.image_size() != plan.database.size() {
+        return Err(RestoreError::NotAsPlanned(Box::new(report)));
+    }
+    Ok(())
 }
 
 /// The check that forbids a restore, digest aside.

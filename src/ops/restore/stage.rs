@@ -1,7 +1,7 @@
 //! Writing a member directory where nobody looks for one yet.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate, ioctl_ficlone};
 
+use crate::bolt::{Metas, Patched};
 use crate::etcd::membership::MemberId;
 use crate::etcd::wal;
 use crate::ops::Progress;
@@ -17,7 +18,7 @@ use crate::source::Source;
 use super::RestoreError;
 use super::mark::{self, UNFINISHED};
 use super::place::{Place, make_directory, parent};
-use super::plan::Plan;
+use super::plan::{Database, Plan};
 use super::publish::Publication;
 use super::target::{Owner, Target, TargetError, failed};
 
@@ -79,7 +80,8 @@ impl Staging {
         self.member().join("snap")
     }
 
-    fn db(&self) -> PathBuf {
+    /// Where the database is written.
+    pub(super) fn db(&self) -> PathBuf {
         self.snap().join("db")
     }
 
@@ -131,18 +133,42 @@ impl Staging {
         let file = options.read(true).write(true).create_new(true).mode(0o600).open(&path);
         let file = file.map_err(failed("create", &path))?;
         file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(failed("set the mode of", &path))?;
-        let length = usize::try_from(plan.patched.base_size()).unwrap_or(usize::MAX);
+        let target = Checked { file: &file, path: &path, buffer: Vec::new(), written_out: 0 };
+        match &plan.database {
+            Database::Patched(patched) => self.write_patched(source, plan, patched, target, progress),
+            Database::Rebuilt(rebuild) => {
+                self.check_space(plan.space_needed(self.wal.is_none()))?;
+                let mut stream = Stream { target, offset: 0, staging: self, progress, failure: None };
+                let metas = Metas::Committed(plan.txid);
+                let written = rebuild.write(metas, BufWriter::with_capacity(PIECE, &mut stream));
+                match stream.failure.take() {
+                    Some(failure) => Err(failure),
+                    None if self.abandoned.load(Ordering::Relaxed) => Ok(()),
+                    None => Ok(written?),
+                }
+            }
+        }
+    }
+
+    /// The snapshot's pages as they are, what comes behind them, and then the metas.
+    fn write_patched(
+        &self,
+        source: &Source,
+        plan: &Plan<'_>,
+        patched: &Patched<'_>,
+        mut target: Checked<'_>,
+        progress: &Progress,
+    ) -> Result<(), RestoreError> {
+        let length = usize::try_from(patched.base_size()).unwrap_or(usize::MAX);
         let base = source.bytes().get(..length).unwrap_or_default();
-        let cloned = source.file().is_some_and(|from| ioctl_ficlone(&file, from).is_ok());
+        let cloned = source.file().is_some_and(|from| ioctl_ficlone(target.file, from).is_ok());
         if cloned {
-            file.set_len(plan.patched.base_size()).map_err(failed("cut", &path))?;
+            target.file.set_len(patched.base_size()).map_err(failed("cut", target.path))?;
         } else {
             self.check_space(plan.space_needed(self.wal.is_none()))?;
         }
-        let mut target = Checked { file: &file, path: &path, buffer: Vec::new(), written_out: 0 };
         let mut offset = 0u64;
-        // Small enough for a piece to be read back while it is in the cache.
-        for piece in base.chunks(256 << 10) {
+        for piece in base.chunks(PIECE) {
             if self.abandoned.load(Ordering::Relaxed) {
                 return Ok(());
             }
@@ -154,9 +180,9 @@ impl Staging {
             offset = offset.saturating_add(piece.len() as u64);
             Progress::add(&progress.written, piece.len() as u64);
         }
-        let (start, appendix) = plan.patched.appendix();
+        let (start, appendix) = patched.appendix();
         target.write(appendix, start.0)?;
-        target.write(&plan.patched.meta_pages(), 0)
+        target.write(&patched.meta_pages(), 0)
     }
 
     /// Before the first byte, rather than after the last that fits.
@@ -239,6 +265,39 @@ fn give(owner: Option<Owner>, paths: &[PathBuf]) -> Result<(), TargetError> {
             .map_err(failed("give away", path))?;
     }
     Ok(())
+}
+
+/// Small enough for a piece to be read back while it is in the cache.
+const PIECE: usize = 256 << 10;
+
+/// A database that comes in the order of its bytes.
+struct Stream<'s> {
+    target: Checked<'s>,
+    offset: u64,
+    staging: &'s Staging,
+    progress: &'s Progress,
+    /// Why it ended early, as writers know only one kind of error.
+    failure: Option<RestoreError>,
+}
+
+impl Write for Stream<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let ended = || std::io::Error::other("given up");
+        if self.staging.abandoned.load(Ordering::Relaxed) {
+            return Err(ended());
+        }
+        self.target.write(bytes, self.offset).map_err(|failure| {
+            self.failure = Some(failure);
+            ended()
+        })?;
+        self.offset = self.offset.saturating_add(bytes.len() as u64);
+        Progress::add(&self.progress.written, bytes.len() as u64);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A file whose every byte is read again after it was written.

@@ -5,10 +5,15 @@ mod page;
 mod words;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use etcdsnap::bolt::Db;
 use etcdsnap::etcd::line::EtcdLine;
 use etcdsnap::etcd::peer_url::{InitialCluster, PeerUrl};
+use etcdsnap::ops::Settings;
+use etcdsnap::ops::reader::Reader;
+use etcdsnap::ops::rebuild::Changes;
 use etcdsnap::ops::restore::{
     Corrections, Fingerprint, Membership, Placement, Preview, Request, RestoreError, Restored, StartsOn,
     preview, restore,
@@ -19,9 +24,12 @@ use etcdsnap::source::Source;
 use flags::{BumpArgument, OwnerArgument, parse_bump, parse_mode, parse_owner};
 
 use super::{PageFormat, write_json};
+use crate::cli::changed::{self, Remark};
+use crate::cli::decryption::Decryption;
 use crate::cli::failure::Failure;
 use crate::cli::input::{KubernetesKeys, Opening, Threads};
 use crate::cli::output::text::safe;
+use crate::cli::selection::Cleansing;
 use crate::cli::{Context, Outcome, progress, tell};
 
 /// Make a fresh member directory from a snapshot
@@ -38,6 +46,9 @@ use crate::cli::{Context, Outcome, progress, tell};
 /// Or the same snapshot on every node, each with its own --name and peer URL and
 /// the same --initial-cluster; start etcd only when all of them are restored. The
 /// state that is printed must be the same on all of them.
+///
+/// Options that leave keys out or cleanse have the database written anew: the result
+/// is not the cluster that was saved, and says so. They must be the same on every node.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = flags::lines_help())]
 pub(crate) struct Restore {
@@ -114,6 +125,10 @@ pub(crate) struct Restore {
     #[arg(long, hide = true)]
     initial_memory_map_size: Option<u64>,
     #[command(flatten)]
+    cleansing: Cleansing,
+    #[command(flatten)]
+    decryption: Decryption,
+    #[command(flatten)]
     opening: Opening,
     #[command(flatten)]
     threads: Threads,
@@ -128,14 +143,21 @@ impl Restore {
     }
 
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
-        let (request, placement) = self.request()?;
+        let (mut request, placement) = self.request()?;
+        request.keyring = self.decryption.keyring(context)?.map(Arc::new);
         let source = self.opening.source(&self.file)?;
         let total = source.bytes().len() as u64;
         let settings = self.threads.settings(context);
-        // Hashing and writing go side by side; whichever is behind is the measure.
-        let done = |progress: &etcdsnap::ops::Progress| {
+        if self.cleansing.is_given() {
+            request.changes = self.changes(&source, &request, &settings)?;
+        }
+        // Hashing and writing go side by side; whichever is behind is the measure. A
+        // database that is written anew may have any size.
+        let rebuilt = !request.changes.is_empty();
+        let done = move |progress: &etcdsnap::ops::Progress| {
             let written = progress.written.load(Ordering::Relaxed);
             match progress.hashed.load(Ordering::Relaxed) {
+                hashed if rebuilt => hashed,
                 0 => written,
                 hashed => written.min(hashed),
             }
@@ -149,8 +171,17 @@ impl Restore {
         }
         let restored = progress::watch(context, "restoring", total, done, || {
             restore(&source, &request, &placement, &settings)
-        })
-        .map_err(|error| self.failure(error, &source))?;
+        });
+        let restored = match restored {
+            Ok(restored) => restored,
+            Err(RestoreError::Refused(refusal)) => {
+                // What it would come to is the reason, so it is shown whole.
+                let plan = preview(&source, &request, &placement, &settings);
+                self.tell_preview(context, plan.map_err(|error| self.failure(error, &source))?)?;
+                return Err(changed::refused(refusal));
+            }
+            Err(error) => return Err(self.failure(error, &source)),
+        };
         let told = self.tell(context, &restored, None);
         let told = told.and_then(|()| context.out.flush().map_err(Failure::from));
         told.map_err(|failure| {
@@ -164,6 +195,10 @@ impl Restore {
         let problem = preview.survey.problem.take();
         let words = problem.as_ref().map(ToString::to_string);
         self.tell(context, &preview.restored, Some((&preview, words)))?;
+        if let Some(refusal) = preview.refusal {
+            context.out.flush()?;
+            return Err(changed::refused(refusal));
+        }
         match problem {
             None => Ok(Outcome::Yes),
             Some(problem) => Err(problem.into()),
@@ -176,7 +211,14 @@ impl Restore {
         restored: &Restored,
         plan: Option<(&Preview, Option<String>)>,
     ) -> Result<(), Failure> {
-        let warnings: Vec<_> = restored.warnings.iter().map(|warning| words::words(warning, self)).collect();
+        let mut warnings: Vec<_> =
+            restored.warnings.iter().map(|warning| words::words(warning, self)).collect();
+        if let Some(outcome) = &restored.summary.changed {
+            warnings.extend(changed::warnings(outcome).into_iter().map(Remark::into_parts));
+        }
+        if self.is_bump_implied() {
+            warnings.push(words::bump_implied(&restored.summary));
+        }
         for (_, text) in &warnings {
             // Not even --quiet hides a trap.
             tell(format_args!("warning: {text}"));
@@ -199,9 +241,32 @@ impl Restore {
         error.into()
     }
 
+    /// What is to be left out or changed.
+    fn changes(
+        &self,
+        source: &Source,
+        request: &Request,
+        settings: &Settings<'_>,
+    ) -> Result<Changes, Failure> {
+        let db = Db::open(source.bytes());
+        let db = db.map_err(|error| self.failure(RestoreError::NotADatabase(error), source))?;
+        let (keys, prefixes) = (request.keyring.as_deref(), request.verify.prefixes.clone());
+        self.cleansing.changes(&db, &Reader { keys, prefixes, ..Reader::default() }, settings)
+    }
+
+    /// Whether the revision is moved because keys are left out, unasked.
+    fn is_bump_implied(&self) -> bool {
+        self.cleansing.is_selective() && self.bump_revision.is_none()
+    }
+
+    /// How the revision is moved.
+    fn bump(&self) -> Option<BumpArgument> {
+        if self.is_bump_implied() { Some(BumpArgument::Auto) } else { self.bump_revision }
+    }
+
     fn request(&self) -> Result<(Request, Placement), Failure> {
-        let bump = self.bump_revision.and_then(BumpArgument::bump);
-        let automatic = self.bump_revision == Some(BumpArgument::Auto);
+        let bump = self.bump().and_then(BumpArgument::bump);
+        let automatic = self.bump() == Some(BumpArgument::Auto);
         if !automatic && bump.is_some() != self.mark_compacted {
             return Err(Failure::usage("--bump-revision and --mark-compacted go together").hint(
                 "with a higher revision, clients that watch from an old one must be told to start anew",
@@ -228,6 +293,8 @@ impl Restore {
                 rewrite_conf_state: self.rewrite_conf_state,
             },
             bump,
+            changes: Changes::default(),
+            keyring: None,
             skip_hash_check: self.skip_hash_check,
             expected_state: self.expect_state,
             verify: Options { prefixes: self.kubernetes.prefixes(), values: Values::First, keyring: None },

@@ -7,6 +7,7 @@ use etcdsnap::ops::restore::{Preview, Restored};
 
 use super::{Restore, lines, shown, words};
 use crate::cli::Context;
+use crate::cli::changed;
 use crate::cli::failure::Failure;
 use crate::cli::output::size::{grouped, humanized};
 use crate::cli::output::text::{count, safe};
@@ -53,8 +54,8 @@ impl Restore {
         if let Some((preview, _)) = &plan {
             let hash = &preview.hash_kv;
             row(out, "HashKV", &format!("{:08x} at revision {}", hash.hash, revision(hash.revision)))?;
-            if let Some(facts) = restored.report.facts {
-                row(out, "leases", &grouped(facts.leases))?;
+            if let Some(leases) = restored.leases() {
+                row(out, "leases", &grouped(leases))?;
             }
             let alarms: Vec<_> = summary.alarms.iter().map(|alarm| alarm.kind.to_string()).collect();
             let alarms = if alarms.is_empty() { "none".to_owned() } else { alarms.join(", ") };
@@ -87,6 +88,13 @@ impl Restore {
                 None => row(out, "quota", "2 GiB, etcd's default, is enough")?,
                 Some(quota) => row(out, "quota", &format!("start etcd with --quota-backend-bytes={quota}"))?,
             }
+            if let Some(outcome) = &summary.changed {
+                writeln!(out, "\nThe database is written anew:\n")?;
+                changed::text(out, outcome)?;
+            }
+            if preview.refusal.is_some() {
+                return Ok(());
+            }
             let usable = problem.is_none();
             let target = problem.map(|problem| format!("CANNOT BE USED: {}", safe(problem.as_bytes())));
             row(out, "target", &target.unwrap_or_else(|| "can be used".to_owned()))?;
@@ -95,6 +103,10 @@ impl Restore {
             writeln!(out, "  --expect-state {}", restored.state)?;
             writeln!(out, "It does what is written here, or refuses before anything appears.")?;
             return Ok(());
+        }
+        if let Some(outcome) = &summary.changed {
+            writeln!(out, "\nThe database was written anew:\n")?;
+            changed::text(out, outcome)?;
         }
         self.next_steps(out, restored)
     }

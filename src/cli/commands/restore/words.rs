@@ -1,7 +1,7 @@
 //! What a warning says.
 
 use etcdsnap::etcd::snapshot::DigestVerdict;
-use etcdsnap::ops::restore::{Correction, Warning};
+use etcdsnap::ops::restore::{Correction, Summary, Warning};
 
 use super::Restore;
 use crate::cli::output::size::{grouped, humanized};
@@ -86,6 +86,19 @@ pub(super) fn words(warning: &Warning, args: &Restore) -> (&'static str, String)
         ),
         _ => ("other", format!("{warning:?}")),
     }
+}
+
+/// That the revision is moved because keys are left out.
+pub(super) fn bump_implied(summary: &Summary) -> (&'static str, String) {
+    let revision = |revision: i64| grouped(revision.unsigned_abs());
+    (
+        "bump-implied",
+        format!(
+            "keys are left out, so the revision is moved from {} to {} with everything before compacted: clients that watch are told to list anew, and none takes a key that went for one that is still there. --bump-revision says how far, 0 not at all",
+            revision(summary.revision_before),
+            revision(summary.revision_after)
+        ),
+    )
 }
 
 /// What was done that a restore by etcd would not have done: stable name, words.
