@@ -22,7 +22,7 @@ use etcdsnap::kube::field_set::FieldSet;
 use etcdsnap::kube::object::{self, Object};
 use etcdsnap::kube::{json, yaml};
 use etcdsnap::ops::list::{Selection, list};
-use etcdsnap::ops::restore::{Membership, Placement, Request, restore};
+use etcdsnap::ops::restore::{Existing, Membership, Placement, Request, restore};
 use etcdsnap::ops::verify::{Options, Values, verify};
 use etcdsnap::ops::{Progress, Settings, keys, status};
 
@@ -105,6 +105,7 @@ fn layers(criterion: &mut Criterion) {
                 wal_dir: None,
                 owner: None,
                 mode: None,
+                existing: Existing::Refuse,
             };
             restore(snapshot.source(), &request, &placement, &settings).unwrap();
             folder

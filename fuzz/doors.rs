@@ -21,7 +21,7 @@ use etcdsnap::kube::select::labels::LabelSelector;
 use etcdsnap::kube::table;
 use etcdsnap::kube::value::Value;
 use etcdsnap::kube::{cbor, dated, json, yaml};
-use etcdsnap::ops::{self, Progress, Settings, hashkv, keys, status, verify};
+use etcdsnap::ops::{self, Progress, Settings, hashkv, keys, pages, status, verify};
 use etcdsnap::source::Source;
 
 /// A door: its name and the function behind it.
@@ -48,6 +48,10 @@ pub(crate) fn db(bytes: &[u8]) {
     for skip_damaged in [false, true] {
         let settings = Settings { threads: NonZeroUsize::MIN, skip_damaged, progress: &progress };
         let _ = verify::verify(&source(), &settings, &verify::Options::default());
+        let source_of_pages = source();
+        if let Ok(survey) = pages::survey(&source_of_pages, &settings) {
+            pages_of(&survey);
+        }
         let Ok(snapshot) = Snapshot::from_source(source()) else { continue };
         let _ = status::status(&snapshot, &Prefixes::well_known(), &settings);
         let _ = hashkv::hashkv(&snapshot, None, &settings);
@@ -74,6 +78,19 @@ pub(crate) fn carve(bytes: &[u8]) {
         let _ = ops::carve::Label::of(&remnant, &prefixes);
     }
     assert!(carved.searched.unexplained <= carved.searched.bytes());
+}
+
+/// Every page by itself.
+fn pages_of(survey: &pages::Survey<'_>) {
+    for run in survey.census.runs() {
+        let view = survey.census.view(&run);
+        let _ = (survey.census.bounds(&run), view.slack(), view.first_and_last(), view.free_ids());
+        let _ = view.branch_elements();
+        for element in view.leaf_elements().0 {
+            let _ = pages::content(survey.within(&run), &element);
+        }
+    }
+    let _ = survey.census.referrers(&survey.census.runs().map(|run| run.first).collect());
 }
 
 /// What stands in etcd's buckets, key and value told apart by the first byte.

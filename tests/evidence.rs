@@ -31,6 +31,9 @@ const COMMANDS: &[&[&str]] = &[
     &["repack", "FILE", "OUT", "--defrag"],
     &["restore", "FILE", "--data-dir", "OUT"],
     &["restore", "FILE", "--data-dir", "OUT", "--dry-run"],
+    &["pages", "FILE"],
+    &["page", "FILE", "0", "2"],
+    &["tree", "FILE"],
 ];
 
 /// Commands that read no snapshot.

@@ -5,65 +5,17 @@ mod harness;
 
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
-use std::sync::OnceLock;
+use std::path::Path;
 use std::time::Instant;
 
 use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
 
-use harness::{
-    Answer, PROGRAM, SNAPSHOTS, Untouched, ask, can_mount, fixture, is_root, make_snapshot, program, skipped,
-    tree,
+use harness::restoring::{
+    MEMBER, SEGMENT, THREE, URL, big, content, member, mounting, no_mounts, nothing_else, place, restore,
+    start, text,
 };
-
-const URL: &str = "https://10.20.30.101:2380";
-const THREE: &str =
-    "node1=https://10.20.30.101:2380,node2=https://10.20.30.102:2380,node3=https://10.20.30.103:2380";
-
-fn place() -> TempDir {
-    tempfile::tempdir().expect("a directory")
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("a UTF-8 path")
-}
-
-/// Way 1, one new member, to `target`.
-fn restore(file: &str, target: &Path, more: &[&str]) -> Answer {
-    let one = format!("node1={URL}");
-    let mut args = vec!["restore", file, "--data-dir", text(target)];
-    args.extend(["--name=node1", "--initial-advertise-peer-urls", URL, "--initial-cluster", &one]);
-    args.extend(more);
-    ask(&args)
-}
-
-/// What a restored directory holds.
-fn member(target: &Path) -> Vec<String> {
-    let found = tree(target);
-    found.into_iter().map(|line| line.split(' ').next().unwrap_or_default().to_owned()).collect()
-}
-
-const MEMBER: [&str; 6] = [
-    "member/",
-    "member/snap/",
-    "member/snap/0000000000000001-0000000000000001.snap",
-    "member/snap/db",
-    "member/wal/",
-    "member/wal/0000000000000000-0000000000000000.wal",
-];
-
-/// That nothing is beside the target.
-#[track_caller]
-fn nothing_else(parent: &Path, names: &[&str]) {
-    let mut found: Vec<_> = fs::read_dir(parent)
-        .expect("a directory")
-        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
-        .collect();
-    found.sort();
-    assert_eq!(found, names);
-}
+use harness::{Answer, PROGRAM, SNAPSHOTS, Untouched, ask, fixture, is_root, program, skipped, tree};
 
 // Targets.
 
@@ -283,22 +235,6 @@ fn a_wal_directory_may_be_elsewhere_inside_or_empty() {
 
 // Mounts.
 
-/// Runs a shell script where it may mount.
-fn mounting(place: &TempDir, script: &str) -> Answer {
-    let mut command = std::process::Command::new("unshare");
-    command.args(["-m", "sh", "-ec", script]).env("E", PROGRAM).env("FILE", fixture("etcd-3.6"));
-    command.env("P", place.path()).env_remove("ETCDSNAP_FILE");
-    Answer::of(&mut command)
-}
-
-fn no_mounts(what: &str) -> bool {
-    if can_mount() {
-        return false;
-    }
-    skipped(what, "`unshare -m` and mount need root");
-    true
-}
-
 #[test]
 fn a_mount_point_is_a_target() {
     if no_mounts("a mount point as target") {
@@ -327,15 +263,15 @@ fn a_full_disk_leaves_nothing_and_the_next_try_works() {
     if no_mounts("a full disk") {
         return;
     }
-    // Found too small beforehand; full at the first file; full in the middle, as
-    // only the WAL's disk is too small.
+    // Found too small beforehand, the WAL's disk too; full in the middle.
     for (options, target, more, words) in [
         ("size=32m", "m", "", "has 34 MB free, 65 MB are needed"),
         ("size=32m", "m/etcd", "", "has 34 MB free, 65 MB are needed"),
         ("size=100m,nr_inodes=5", "m", "", "the disk is full"),
         ("size=100m,nr_inodes=6", "m/etcd", "", "the disk is full"),
-        ("size=16m", "etcd", "--wal-dir $P/m/wal", "the disk is full"),
-        ("size=16m", "etcd", "--wal-dir $P/m", "the disk is full"),
+        ("size=16m", "etcd", "--wal-dir $P/m/wal", "m has 17 MB free, 65 MB are needed"),
+        ("size=16m", "etcd", "--wal-dir $P/m", "has 17 MB free, 65 MB are needed"),
+        ("size=100m,nr_inodes=4", "etcd", "--wal-dir $P/m/wal", "the disk is full"),
     ] {
         let place = place();
         let script = format!(
@@ -358,38 +294,6 @@ fn a_full_disk_leaves_nothing_and_the_next_try_works() {
 }
 
 // Killed runs.
-
-/// A snapshot of some 200 MB, made once a run where the build keeps such things.
-fn big() -> &'static str {
-    static BIG: OnceLock<PathBuf> = OnceLock::new();
-    text(BIG.get_or_init(|| {
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let path = directory.join("big.db");
-        let value = vec![b'v'; 2 << 20];
-        let keys: Vec<String> = (0..96).map(|n| format!("/big/{n:03}")).collect();
-        let puts: Vec<_> = keys.iter().map(|key| (key.as_bytes(), value.as_slice())).collect();
-        let unfinished = directory.join(format!("big.{}.db", std::process::id()));
-        make_snapshot(&unfinished, &puts);
-        fs::rename(&unfinished, &path).expect("renamed");
-        path
-    }))
-}
-
-fn start(target: &Path, more: &[&str]) -> Child {
-    let mut command = program();
-    command.args(["-q", "restore", big(), "--data-dir", text(target)]).args(more);
-    command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("started")
-}
-
-/// Bytes of the db, the WAL and the `.snap`: the same for the same request.
-fn content(target: &Path, wal: &Path) -> [Vec<u8>; 3] {
-    let snap = target.join("member/snap");
-    [snap.join("db"), snap.join(SNAP), wal.join(SEGMENT)]
-        .map(|path| fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
-}
-
-const SNAP: &str = "0000000000000001-0000000000000001.snap";
-const SEGMENT: &str = "0000000000000000-0000000000000000.wal";
 
 /// Kills a restore at some moments spread over the time that one takes.
 fn killed(moments: u32, wal: Option<&str>, existing_wal: bool) {

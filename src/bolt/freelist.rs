@@ -1,6 +1,8 @@
 //! The stored list of free pages, where there is one. etcd stores none: its
 //! free pages are those that nothing reaches.
 
+use std::ops::Range;
+
 use super::PageId;
 use super::fault::FaultKind;
 use super::page::{HEADER_SIZE, Page, PageFlags};
@@ -12,6 +14,12 @@ const LONG_FORM: u16 = 0xFFFF;
 /// The ids on a freelist page, which `16 + 8 * n` bytes hold, or `16 + 8 * (1 + n)`
 /// in the long form. Source: bbolt `internal/freelist/shared.go`.
 pub(crate) fn free_pages<'a>(page: &Page<'a>) -> Result<impl Iterator<Item = PageId> + use<'a>, FaultKind> {
+    let (ids, _) = free_ids(page)?;
+    Ok(ids.chunks_exact(8).filter_map(|id| u64_le(id, 0)).map(PageId))
+}
+
+/// The bytes of the ids, and where in the page they stand.
+pub(super) fn free_ids<'a>(page: &Page<'a>) -> Result<(&'a [u8], Range<usize>), FaultKind> {
     if page.flags != PageFlags::FREELIST {
         return Err(FaultKind::NotAFreelist { flags: page.flags });
     }
@@ -28,5 +36,5 @@ pub(crate) fn free_pages<'a>(page: &Page<'a>) -> Result<impl Iterator<Item = Pag
         .ok_or_else(|| too_long(count))?;
     let end = start.checked_add(length).ok_or_else(|| too_long(count))?;
     let ids = page.bytes.get(start..end).ok_or_else(|| too_long(count))?;
-    Ok(ids.chunks_exact(8).filter_map(|id| u64_le(id, 0)).map(PageId))
+    Ok((ids, start..end))
 }

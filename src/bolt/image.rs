@@ -93,6 +93,13 @@ impl<'a> Image<'a> {
         self.bytes_from(offset)?.get(..length)
     }
 
+    /// The bytes of `pages` pages from `id` on, as far as there are any.
+    pub(crate) fn run(&self, id: PageId, pages: u64) -> &'a [u8] {
+        let rest = self.bytes_from(self.offset_of(id)).unwrap_or_default();
+        let length = usize::try_from(pages.saturating_mul(self.page_size.bytes())).unwrap_or(usize::MAX);
+        rest.get(..length).unwrap_or(rest)
+    }
+
     /// A page with its overflow run, its header checked: see [`Page`].
     ///
     /// The flags are not looked at; what kind of page is wanted here, the caller

@@ -81,6 +81,53 @@ pub struct Meta {
     pub txid: TxId,
 }
 
+/// The fields of a meta as they stand in the file, whatever is wrong with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MetaFields {
+    /// Marks a bbolt file.
+    pub magic: u32,
+    /// Of the format.
+    pub version: u32,
+    /// Bytes per page.
+    pub page_size: u32,
+    /// Unused.
+    pub flags: u32,
+    /// Page of the root bucket.
+    pub root: u64,
+    /// Sequence of the root bucket, unused.
+    pub sequence: u64,
+    /// Page of the freelist, or [`NO_FREELIST`].
+    pub freelist: u64,
+    /// First page never allocated.
+    pub high_water_mark: u64,
+    /// Transaction that wrote this meta.
+    pub txid: u64,
+    /// As stored.
+    pub checksum: u64,
+    /// What the checksum of the fields before it is.
+    pub checksum_computed: u64,
+}
+
+impl MetaFields {
+    /// Reads the fields of a meta page; `None` if it is too short for them.
+    pub fn read(page: &[u8]) -> Option<Self> {
+        let body = page.get(META_OFFSET..META_OFFSET + META_SIZE)?;
+        Some(Self {
+            magic: u32_le(body, 0)?,
+            version: u32_le(body, 4)?,
+            page_size: u32_le(body, 8)?,
+            flags: u32_le(body, 12)?,
+            root: u64_le(body, 16)?,
+            sequence: u64_le(body, 24)?,
+            freelist: u64_le(body, 32)?,
+            high_water_mark: u64_le(body, 40)?,
+            txid: u64_le(body, 48)?,
+            checksum: u64_le(body, 56)?,
+            checksum_computed: fnv1a_64(body.get(..56)?),
+        })
+    }
+}
+
 /// Why a meta page cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -16,6 +16,7 @@
 
 mod bucket;
 mod build;
+mod census;
 mod db;
 mod encode;
 mod fault;
@@ -39,15 +40,16 @@ mod walker;
 
 pub use bucket::{Bucket, BucketRoot};
 pub use build::{BuildError, Builder, Layout, Metas};
+pub use census::{Census, FormFound, Level, PageView, Parent, Referrer, Referrers, Run, Tree, Use};
 pub use db::{Db, OpenError};
 pub use fault::{Excerpt, Fault, FaultKind, FaultLog, KeyRange, Place};
 pub use fold::{Fold, LeafView};
 pub use image::Image;
 pub use leaf_index::{IndexedLeaf, LeafIndex, LeafIndexes};
 pub use leaves::{Leaves, leaves_backward, leaves_forward, top_level_buckets};
-pub use meta::{Meta, MetaFault, NO_FREELIST, PageSize};
+pub use meta::{Meta, MetaFault, MetaFields, NO_FREELIST, PageSize};
 pub use ordered::ordered;
-pub use page::{BranchElement, LeafElement, PageFlags};
+pub use page::{BranchElement, LeafElement, PageFlags, RawHeader};
 pub use patch::{Entries, Patch, PatchError, Patched};
 pub use relic::{Relic, RelicElement, RelicKind, RelicPart, relics};
 pub use sample::sample;

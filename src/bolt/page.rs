@@ -2,6 +2,8 @@
 
 use super::fault::FaultKind;
 use super::fold::Extent;
+use super::freelist::free_ids;
+use super::meta::{META_OFFSET, META_SIZE};
 use super::{FileOffset, PageId};
 use crate::codec::fixed::{u16_le, u32_le, u64_le};
 
@@ -50,11 +52,15 @@ impl std::fmt::Display for PageFlags {
 ///
 /// As read: nothing is checked yet. Source: bbolt `internal/common/page.go`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RawHeader {
-    pub(crate) id: u64,
-    pub(crate) flags: PageFlags,
-    pub(crate) count: u16,
-    pub(crate) overflow: u32,
+pub struct RawHeader {
+    /// The page's own number.
+    pub id: u64,
+    /// The kind of the page.
+    pub flags: PageFlags,
+    /// Elements that follow.
+    pub count: u16,
+    /// Further pages of the run.
+    pub overflow: u32,
 }
 
 impl RawHeader {
@@ -259,6 +265,38 @@ impl<'a> Page<'a> {
         FileOffset(self.offset.0.saturating_add(within))
     }
 
+    /// Where the last byte ends that the page's own kind has a use for, from the
+    /// start of the page. What is behind is slack. `None` if that cannot be told:
+    /// a page of no kind, or a table that does not fit.
+    pub(crate) fn used(&self) -> Option<u64> {
+        match self.flags {
+            PageFlags::META => Some((META_OFFSET.saturating_add(META_SIZE)) as u64),
+            PageFlags::FREELIST => {
+                let (_, ids) = free_ids(self).ok()?;
+                Some(ids.end as u64)
+            }
+            PageFlags::BRANCH | PageFlags::LEAF => {
+                self.check_table().ok()?;
+                let region = self.bytes.len() as u64;
+                let ends = (0..usize::from(self.count)).filter_map(|index| self.data_end(index));
+                Some(ends.filter(|end| *end <= region).max().unwrap_or(0).max(self.table_end() as u64))
+            }
+            _ => None,
+        }
+    }
+
+    /// Where the data of an element would end, from the start of the page.
+    fn data_end(&self, index: usize) -> Option<u64> {
+        let at = HEADER_SIZE.saturating_mul(index).saturating_add(HEADER_SIZE);
+        let field = |offset| Some(u64::from(u32_le(self.bytes, at.checked_add(offset)?)?));
+        let sizes = if self.flags == PageFlags::LEAF {
+            [field(4)?, field(8)?, field(12)?]
+        } else {
+            [field(0)?, field(4)?, 0]
+        };
+        Some(sizes.into_iter().fold(at as u64, u64::saturating_add))
+    }
+
     /// The children of a branch page, in order; each stands for itself.
     ///
     /// Reading costs no more than the page is long: see [`KeyBudget`].
@@ -273,6 +311,16 @@ impl<'a> Page<'a> {
                 .and_then(|element| budget.spend(element.key).map(|()| element))
                 .map_err(|kind| (index, kind))
         }))
+    }
+
+    /// The pages that the elements of a branch page name, whatever their keys are.
+    pub(crate) fn children(&self) -> impl Iterator<Item = (u32, PageId)> + use<'a> {
+        let count = if self.check_table().is_ok() { u32::from(self.count) } else { 0 };
+        let bytes = self.bytes;
+        (0..count).filter_map(move |index| {
+            let at = HEADER_SIZE.saturating_mul(index as usize).saturating_add(HEADER_SIZE);
+            Some((index, PageId(u64_le(bytes, at.checked_add(8)?)?)))
+        })
     }
 
     /// The child of a branch page at `index`.

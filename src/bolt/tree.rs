@@ -7,8 +7,10 @@
 //! every page one after the other, claims each run before it looks inside, and
 //! reports every fault at its place. A sound file never needs it.
 
-use super::bucket::BucketRoot;
-use super::fault::{Excerpt, FaultKind, KeyRange};
+use std::sync::Arc;
+
+use super::bucket::{Bucket, BucketRoot};
+use super::fault::{Excerpt, Fault, FaultKind, KeyRange, Place};
 use super::image::Image;
 use super::page::{BranchElement, KeyBudget, Page, PageFlags};
 use super::page_set::PageSet;
@@ -168,6 +170,38 @@ pub(crate) struct ListFault<'a> {
     pub(crate) lost: Option<Bounds<'a>>,
 }
 
+impl ListFault<'_> {
+    /// As a fault of the tree of `bucket`.
+    pub(crate) fn of_bucket(self, bucket: Option<&Bucket<'_>>) -> Fault {
+        Fault {
+            place: Place { page: Some(self.page), element: self.element, offset: None },
+            bucket: bucket.map(|bucket| Arc::clone(&bucket.top)),
+            kind: self.kind,
+            lost: self.lost.map(|bounds| bounds.range()),
+        }
+    }
+}
+
+/// A reference that [`careful`] followed.
+pub(crate) struct Visited<'v, 'a> {
+    /// The page it leads to.
+    pub(crate) id: PageId,
+    /// The branch page and the element that it was met in; none for the root.
+    pub(crate) from: Option<(PageId, u32)>,
+    /// Branches above.
+    pub(crate) depth: u32,
+    /// The page, if it is a branch or a leaf that nothing else has claimed.
+    pub(crate) found: Result<&'v Page<'a>, &'v FaultKind>,
+}
+
+/// What [`careful`] tells while it lists.
+pub(crate) enum Event<'v, 'a> {
+    /// A reference was followed. Comes before what is wrong with its page.
+    Visited(Visited<'v, 'a>),
+    /// Something is wrong.
+    Fault(ListFault<'a>),
+}
+
 struct Frame<'a> {
     page: Page<'a>,
     bounds: Bounds<'a>,
@@ -183,7 +217,7 @@ pub(crate) fn careful<'a>(
     claimed: &PageSet,
     root: BucketRoot<'a>,
     count: &mut BranchCount,
-    mut fault: impl FnMut(ListFault<'a>),
+    mut event: impl FnMut(Event<'_, 'a>),
 ) -> Vec<Seen<'a>> {
     let root = match root {
         BucketRoot::Inline { bytes, offset } => return vec![Seen::Inline { bytes, offset }],
@@ -192,12 +226,15 @@ pub(crate) fn careful<'a>(
     let mut units = Vec::new();
     let mut stack: Vec<Frame<'a>> = Vec::new();
     let mut leaf_depth = None;
-    let mut visit = Some((root, Bounds::default()));
+    let mut visit = Some((root, Bounds::default(), None));
     loop {
-        if let Some((id, bounds)) = visit.take() {
+        if let Some((id, bounds, from)) = visit.take() {
             let depth = u32::try_from(stack.len()).unwrap_or(MAX_DEPTH);
+            let found = claim_reporting(image, claimed, id);
+            event(Event::Visited(Visited { id, from, depth, found: found.as_ref() }));
+            let mut fault = |fault| event(Event::Fault(fault));
             let mut lose = |kind| fault(ListFault { page: id, element: None, kind, lost: Some(bounds) });
-            match claim_reporting(image, claimed, id) {
+            match found {
                 Err(kind) => lose(kind),
                 Ok(_) if depth >= MAX_DEPTH => lose(FaultKind::TooDeep { limit: MAX_DEPTH }),
                 Ok(page) if page.flags == PageFlags::LEAF => {
@@ -226,7 +263,8 @@ pub(crate) fn careful<'a>(
         }
         let index = frame.next;
         frame.next = index.saturating_add(1);
-        let mut at = |kind, lost| fault(ListFault { page: frame.page.id, element: Some(index), kind, lost });
+        let page = frame.page.id;
+        let mut at = |kind, lost| event(Event::Fault(ListFault { page, element: Some(index), kind, lost }));
         let next_key =
             frame.page.branch_element(frame.next).ok().filter(|_| frame.next < u32::from(frame.page.count));
         let upper = next_key.map(|next| next.key).or(frame.bounds.upper);
@@ -262,7 +300,7 @@ pub(crate) fn careful<'a>(
                     );
                 }
                 frame.previous = Some(key);
-                visit = Some((element.child, Bounds { lower: Some(key), upper }));
+                visit = Some((element.child, Bounds { lower: Some(key), upper }, Some((page, index))));
             }
         }
     }

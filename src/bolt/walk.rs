@@ -249,7 +249,11 @@ fn claim_retired(db: &Db<'_>, claimed: &PageSet, report: &mut WalkReport) -> u64
 
 /// Claims the stored freelist's pages, before any tree can, and checks that the
 /// list fits into them.
-fn claim_freelist<'a>(db: &Db<'a>, claimed: &PageSet, report: &mut WalkReport) -> Option<Page<'a>> {
+pub(super) fn claim_freelist<'a>(
+    db: &Db<'a>,
+    claimed: &PageSet,
+    report: &mut WalkReport,
+) -> Option<Page<'a>> {
     let id = db.meta.freelist?;
     let found = db.image.page(id).and_then(|page| match page.flags {
         PageFlags::FREELIST => Ok(page),
@@ -272,7 +276,7 @@ fn claim_freelist<'a>(db: &Db<'a>, claimed: &PageSet, report: &mut WalkReport) -
 }
 
 /// Compares the stored freelist with what the trees use.
-fn check_freelist(db: &Db<'_>, claimed: &PageSet, page: &Page<'_>, faults: &mut FaultLog) {
+pub(super) fn check_freelist(db: &Db<'_>, claimed: &PageSet, page: &Page<'_>, faults: &mut FaultLog) {
     let high_water_mark = db.meta.high_water_mark;
     let mut push = |page: PageId, element, kind| {
         let place = Place { page: Some(page), element, offset: None };

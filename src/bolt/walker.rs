@@ -12,7 +12,7 @@ use super::ordered::ordered;
 use super::page::{LeafElement, Page};
 use super::page_set::PageSet;
 use super::plan::Plan;
-use super::tree::{self, Bounds, BranchCount, Seen};
+use super::tree::{self, Bounds, BranchCount, Event, Seen};
 use super::walk::{BucketCounts, WalkReport};
 use super::{FileOffset, PageId};
 
@@ -184,13 +184,10 @@ impl<'w, 'a, F: Fold<'a>> Walker<'w, 'a, F> {
         branches: &mut BranchCount,
         faults: &mut FaultLog,
     ) -> Vec<Seen<'a>> {
-        tree::careful(&self.image, self.claimed, root, branches, |found| {
-            faults.push(Fault {
-                place: Place { page: Some(found.page), element: found.element, offset: None },
-                bucket: bucket.map(|bucket| Arc::clone(&bucket.top)),
-                kind: found.kind,
-                lost: found.lost.map(|bounds| bounds.range()),
-            });
+        tree::careful(&self.image, self.claimed, root, branches, |event| {
+            if let Event::Fault(found) = event {
+                faults.push(found.of_bucket(bucket));
+            }
         })
     }
 
@@ -302,13 +299,13 @@ impl<'w, 'a, F: Fold<'a>> Walker<'w, 'a, F> {
         }
     }
 
-    fn element_place(&self, page: &Page<'a>, element: Option<u32>) -> Place {
+    pub(super) fn element_place(&self, page: &Page<'a>, element: Option<u32>) -> Place {
         let offset = element.map_or(page.offset, |index| page.element_offset(index));
         Place { page: Some(self.image.page_of(offset)), element, offset: Some(offset) }
     }
 
     /// Reads a leaf's elements and checks their order and bounds.
-    fn read_leaf(
+    pub(super) fn read_leaf(
         &self,
         page: &Page<'a>,
         bounds: Bounds<'a>,

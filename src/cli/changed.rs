@@ -176,7 +176,7 @@ pub(crate) fn warnings(outcome: &Outcome) -> Vec<Remark> {
         let keys = count(outcome.left_out.keys, "key is", "keys are");
         warnings.push(Remark::new(
             "not-faithful",
-            format!("{keys} left out: what is restored from this is not the cluster that was saved"),
+            format!("{keys} left out: the result is not the cluster that was saved"),
         ));
     }
     if outcome.concerns.unreadable > 0 {

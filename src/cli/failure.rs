@@ -355,7 +355,7 @@ impl From<RestoreError> for Failure {
             .hint("free some space, or restore to another file system"),
             RestoreError::Target(error) => match error {
                 TargetError::NotEmpty { .. } => {
-                    failure.hint("restore to a new directory, or move what is there aside: nothing is ever overwritten")
+                    failure.hint("restore to a new directory, or move what is there aside: --force does that (nothing is ever overwritten or deleted)")
                 }
                 TargetError::NotADirectory { .. } => failure.hint("name a directory that is empty or not there yet"),
                 TargetError::Foreign { .. } => failure.hint("look into it, and move it away if it is nobody's"),
@@ -367,7 +367,7 @@ impl From<RestoreError> for Failure {
                     failure.hint("something else has put it there in the meantime: look at it, then restore to a new directory")
                 }
                 TargetError::InUse { .. } => failure.hint(
-                    "stop that etcd first (kubeadm: move its manifest out of /etc/kubernetes/manifests and wait for the container to end)",
+                    "stop that etcd first: `systemctl stop etcd`, or with kubeadm move its manifest out of /etc/kubernetes/manifests and wait for the container to end",
                 ),
                 TargetError::ParentNotADirectory { .. } => {
                     failure.hint("name a directory below another one; those on the way are made if need be")
@@ -376,9 +376,24 @@ impl From<RestoreError> for Failure {
                     failure.hint("make the directory that it leads to (is a disk not mounted?), or name another target")
                 }
                 TargetError::UpFromNowhere { .. } => failure.hint("write the path without `..`"),
+                TargetError::OutDir { .. } => {
+                    failure.hint("name a directory that is not there yet; on a disk of its own, one below its mount point")
+                }
+                TargetError::UnsafeName { .. } => {
+                    failure.hint("restore that member by itself, with --name and a --data-dir of your choice")
+                }
+                TargetError::NotMovable { .. } => {
+                    failure.hint("move what is in it aside by hand, or restore to a new directory")
+                }
                 TargetError::Busy { .. } => failure.hint("wait for it to end"),
                 TargetError::Io { error, .. } if error.kind() == io::ErrorKind::StorageFull => {
                     failure.hint("the disk is full; nothing was left behind: free some space and try again")
+                }
+                TargetError::Io { error, .. } if error.kind() == io::ErrorKind::QuotaExceeded => {
+                    failure.hint("the quota of this user, group or project on that disk is used up; nothing was left behind: free some space, raise it, or restore to another disk")
+                }
+                TargetError::Io { error, .. } if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                    failure.hint("the disk is mounted read-only, perhaps after an error on it (see `dmesg`): mount it writable, or restore to another one")
                 }
                 TargetError::Io { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
                     failure.hint("etcd's directories usually belong to root or etcd: try sudo")
@@ -388,7 +403,7 @@ impl From<RestoreError> for Failure {
                 }
                 _ => failure,
             },
-            RestoreError::ReadBack { .. } => {
+            RestoreError::ReadBack { .. } | RestoreError::StagedWal { .. } | RestoreError::StagedSnap { .. } => {
                 failure.hint("the disk did not keep what was written to it; nothing was published")
             }
             _ => failure,

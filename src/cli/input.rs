@@ -17,19 +17,28 @@ use etcdsnap::source::Source;
 use super::failure::Failure;
 use super::{Context, GENERAL};
 
-/// Which file a command is about.
+/// The file that a command is about.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Naming {
+pub(crate) struct Named {
     /// The file, in place of the first word; also from ETCDSNAP_FILE
     #[arg(short, long, value_name = "FILE", env = "ETCDSNAP_FILE", hide_env = true, help_heading = GENERAL)]
     file: Option<PathBuf>,
+}
+
+/// Options of the commands that show a file as it is, damage and all.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Looking {
+    #[command(flatten)]
+    pub(crate) named: Named,
+    #[command(flatten)]
+    pub(crate) opening: Opening,
 }
 
 /// Options of the commands that answer from a file.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Reading {
     #[command(flatten)]
-    naming: Naming,
+    named: Named,
     /// Answer from what can be read of a damaged file; exit 1 if anything was left
     /// out
     #[arg(long, help_heading = GENERAL)]
@@ -90,12 +99,34 @@ impl KubernetesKeys {
     }
 }
 
-impl Naming {
-    /// The file, if one was given.
-    pub(crate) fn input(&self, words: &[OsString]) -> Vec<PathBuf> {
-        self.split(words).into_iter().map(|(file, _)| file).collect()
+impl Reading {
+    /// `settings` with what these options say.
+    pub(crate) fn settings<'c>(&self, settings: Settings<'c>) -> Settings<'c> {
+        Settings { skip_damaged: self.skip_damaged, ..settings }
     }
 
+    /// Opens a file as a snapshot.
+    pub(crate) fn snapshot(&self, path: &Path) -> Result<Snapshot, Failure> {
+        Snapshot::from_source(self.opening.source(path)?).map_err(Failure::from)
+    }
+
+    /// As [`Named::split`].
+    pub(crate) fn split(&self, words: &[OsString]) -> Result<(PathBuf, Vec<OsString>), Failure> {
+        self.named.split(words)
+    }
+
+    /// As [`Named::input`].
+    pub(crate) fn input(&self, words: &[OsString]) -> Vec<PathBuf> {
+        self.named.input(words)
+    }
+
+    /// As [`Named::only`].
+    pub(crate) fn only(&self, words: &[OsString]) -> Result<PathBuf, Failure> {
+        self.named.only(words)
+    }
+}
+
+impl Named {
     /// The file, and the words that are left for the command.
     ///
     /// # Errors
@@ -114,27 +145,10 @@ impl Naming {
             (Some(file), _) => Ok((file.clone(), words.to_vec())),
         }
     }
-}
 
-impl Reading {
     /// The file, if one was given.
     pub(crate) fn input(&self, words: &[OsString]) -> Vec<PathBuf> {
-        self.naming.input(words)
-    }
-
-    /// `settings` with what these options say.
-    pub(crate) fn settings<'c>(&self, settings: Settings<'c>) -> Settings<'c> {
-        Settings { skip_damaged: self.skip_damaged, ..settings }
-    }
-
-    /// Opens a file as a snapshot.
-    pub(crate) fn snapshot(&self, path: &Path) -> Result<Snapshot, Failure> {
-        Snapshot::from_source(self.opening.source(path)?).map_err(Failure::from)
-    }
-
-    /// As [`Naming::split`].
-    pub(crate) fn split(&self, words: &[OsString]) -> Result<(PathBuf, Vec<OsString>), Failure> {
-        self.naming.split(words)
+        self.split(words).into_iter().map(|(file, _)| file).collect()
     }
 
     /// As [`split`](Self::split), for a command that takes nothing else.

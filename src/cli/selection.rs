@@ -155,6 +155,11 @@ impl Cleansing {
             || !self.exclude_namespaces.is_empty()
     }
 
+    /// Whether user root gets another password.
+    pub(crate) fn resets_root_password(&self) -> bool {
+        self.reset_root_password.is_some()
+    }
+
     /// Whether anything was asked for.
     pub(crate) fn is_given(&self) -> bool {
         !self.words().is_empty()

@@ -14,6 +14,7 @@
 
 pub mod auth;
 pub mod conf_state;
+pub mod entry;
 mod go_text;
 mod go_url;
 pub mod hash_kv;

@@ -14,6 +14,7 @@ pub mod list;
 pub mod lookup;
 pub mod member_list;
 pub mod objects;
+pub mod pages;
 pub mod reader;
 pub mod rebuild;
 pub mod release;

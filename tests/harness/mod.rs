@@ -4,6 +4,8 @@
 // Every test crate takes what it needs.
 #![allow(dead_code)]
 
+pub(crate) mod restoring;
+
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Write;

@@ -3,16 +3,16 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use etcdsnap::bolt::{Db, WalkOptions, walk};
+use etcdsnap::bolt::{Db, FaultLog, Use, WalkOptions, walk};
 use etcdsnap::etcd::peer_url::{InitialCluster, PeerUrl};
 use etcdsnap::etcd::snapshot::Snapshot;
 use etcdsnap::etcd::state::State;
 use etcdsnap::ops::finding::{Check, Grade};
 use etcdsnap::ops::restore::{
-    self, Bump, Database, Membership, Placement, Plan, Request, RestoreError, Restored,
+    self, Bump, Database, Existing, Membership, Placement, Plan, Request, RestoreError, Restored,
 };
 use etcdsnap::ops::verify::{self, Report};
-use etcdsnap::ops::{Progress, Settings, hashkv, keys, list, lookup, member_list, status};
+use etcdsnap::ops::{Progress, Settings, hashkv, keys, list, lookup, member_list, pages, status};
 use etcdsnap::source::Source;
 
 pub const THREADS: [usize; 3] = [1, 2, 5];
@@ -66,6 +66,7 @@ fn placement(folder: &Path) -> Placement {
         wal_dir: None,
         owner: None,
         mode: None,
+        existing: Existing::Refuse,
     }
 }
 
@@ -84,9 +85,55 @@ pub fn restore(file: &[u8], bump_revision: Option<u64>) -> Result<Restored, Rest
     result
 }
 
+/// The census finds what a walk finds, and has each page once.
+pub fn census(file: &[u8]) {
+    let source = source(file);
+    let progress = Progress::default();
+    let surveys = THREADS.map(|number| {
+        let settings = Settings { threads: threads(number), skip_damaged: false, progress: &progress };
+        pages::survey(&source, &settings)
+    });
+    let [Ok(first), Ok(second), Ok(third)] = &surveys else {
+        assert!(surveys.iter().all(Result::is_err));
+        return;
+    };
+    let census = &first.census;
+    let runs: Vec<_> = census.runs().collect();
+    for other in [second, third] {
+        assert_eq!(other.census.runs().collect::<Vec<_>>(), runs, "the census depends on the threads");
+    }
+    let mut next = 0;
+    for run in &runs {
+        assert_eq!(run.first.0, next);
+        next += run.pages;
+        let (_, _) = (census.bounds(run), census.faults_of(run));
+        let view = census.view(run);
+        let _ = (view.slack(), view.first_and_last(), view.meta_fields(), view.free_ids());
+        let _ = view.branch_elements();
+        for element in view.leaf_elements().0 {
+            let _ = pages::content(first.within(run), &element);
+        }
+    }
+    assert_eq!(next, census.pages());
+    let _ = census.referrers(&runs.iter().map(|run| run.first).collect());
+    let Some(db) = census.db() else { return };
+    let options = WalkOptions { threads: threads(1), only: None, progress: None };
+    let (_, report) = walk(db, &(), &options);
+    let counts = |log: &FaultLog| log.counts().collect::<Vec<_>>();
+    assert_eq!(counts(census.faults()), counts(&report.faults));
+    if report.faults.is_empty() {
+        let free = runs.iter().filter(|run| run.kind == Use::Free).count() as u64;
+        assert_eq!(free + census.missing_pages(), report.pages.free);
+        assert!(runs.iter().all(|run| !run.shared && !matches!(run.kind, Use::Bad | Use::Leaked)));
+    } else {
+        assert!(!first.faults().is_empty());
+    }
+}
+
 /// Every question but `verify` and `restore`, strict and lenient. Only whether
 /// they come back is of interest here.
 pub fn questions(file: &[u8]) {
+    census(file);
     let Ok(db) = Db::open(file) else {
         assert!(Snapshot::from_source(source(file)).is_err());
         return;

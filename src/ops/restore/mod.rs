@@ -14,6 +14,11 @@
 //!
 //! Source: etcd `etcdutl/snapshot/v3_snapshot.go` @ v3.5.33, v3.6.14, v3.7.1.
 
+mod all_members;
+mod archive;
+mod aside;
+mod attributes;
+mod copy;
 mod edits;
 mod fingerprint;
 mod lines;
@@ -22,21 +27,28 @@ mod place;
 mod plan;
 mod publish;
 mod request;
+mod space;
 mod stage;
 mod survey;
 mod target;
+mod tree;
 mod warning;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::bolt::{Db, OpenError, PatchError};
 use crate::etcd::hash_kv::HashKv;
 use crate::etcd::line::EtcdLine;
 use crate::etcd::membership::{MemberId, NewMembersError};
 use crate::etcd::peer_url::BootstrapError;
+use crate::etcd::snap_file::SnapFault;
 use crate::etcd::snapshot::DigestVerdict;
+use crate::etcd::wal::WalFault;
 use crate::source::{Source, SourceError};
 
+pub use all_members::{AllRestored, Form, OutDir, preview_all, restore_all};
+pub use aside::{Existing, Moved};
 pub use edits::Correction;
 pub use fingerprint::{Fingerprint, NoFingerprint};
 pub use lines::StartsOn;
@@ -45,6 +57,8 @@ pub use request::{Bump, Corrections, Membership, Placement, Request};
 pub use survey::{Room, Survey};
 pub use target::{Owner, TargetError};
 pub use warning::Warning;
+
+use stage::Published;
 
 use super::digest::Content;
 use super::finding::{Check, Grade};
@@ -151,6 +165,22 @@ pub enum RestoreError {
         /// The first byte that differs.
         offset: u64,
     },
+    /// What was staged is as planned, and etcd could not read its WAL.
+    #[error("{}: {fault}", path.display())]
+    StagedWal {
+        /// The staged file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: WalFault,
+    },
+    /// What was staged is as planned, and etcd could not read its raft snapshot.
+    #[error("{}: {fault}", path.display())]
+    StagedSnap {
+        /// The staged file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: SnapFault,
+    },
 }
 
 /// A restored directory, or one that could be.
@@ -168,34 +198,19 @@ pub struct Restored {
     pub data_dir: PathBuf,
     /// Where the WAL stands.
     pub wal_dir: PathBuf,
+    /// What stood there before, and where it is now.
+    pub moved_aside: Vec<Moved>,
+    /// What else is in these directories and was not touched.
+    pub left_alone: Vec<PathBuf>,
     /// What the operator should know before starting etcd.
     pub warnings: Vec<Warning>,
 }
 
-impl Restored {
-    /// Bytes of the database's pages that hold something, if that is known.
-    pub fn in_use(&self) -> Option<u64> {
-        if self.summary.changed.is_some() {
-            return Some(self.summary.db_size);
-        }
-        let pages = self.report.facts?.pages.in_use;
-        Some(pages.saturating_mul(self.summary.page_size))
-    }
-}
-
-impl Restored {
-    /// Leases that are in the database, if that is known.
-    pub fn leases(&self) -> Option<u64> {
-        let removed = self.summary.changed.as_ref().map_or(0, |outcome| outcome.leases_removed);
-        Some(self.report.facts?.leases.saturating_sub(removed))
-    }
-}
-
 /// What a restore would do.
 #[derive(Debug)]
-pub struct Preview {
+pub struct Preview<R> {
     /// What it would come to.
-    pub restored: Restored,
+    pub restored: R,
     /// The hash that every member will answer at the new revision.
     pub hash_kv: HashKv,
     /// What is at the target.
@@ -216,36 +231,21 @@ pub fn restore(
 ) -> Result<Restored, RestoreError> {
     let db = Db::open(source.bytes())?;
     let (plan, node) = prepare(source, &db, request, placement, settings)?;
-    if let Some(refusal) = plan.database.refusal() {
-        // Damage is the greater worry.
-        verdict(source, &db, &plan, request, settings)?;
-        return Err(RestoreError::Refused(refusal));
-    }
+    acceptable(source, &db, &plan, request, settings)?;
     if let Some(wal_dir) = &placement.wal_dir {
         mark::forget_finished(wal_dir)?;
     }
-    let target = target::Target::examine(&placement.data_dir, placement.wal_dir.as_deref())?;
-    let staging = stage::Staging::take(target, placement.owner, placement.mode)?;
-    let (report, state) = std::thread::scope(|scope| {
-        // Beside the checks: written, read again, and waited for until it is on
-        // disk, most of which the kernel has done by then.
-        let writing = scope.spawn(|| {
-            staging.write(source, &plan, node, settings.progress)?;
-            staging.sync(&plan).map_err(RestoreError::from)
-        });
-        // A full disk is the operator's first worry, but damage is the greater.
-        let verdict = verdict(source, &db, &plan, request, settings);
-        if verdict.is_err() {
-            staging.abandon();
-        }
-        let written = writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        verdict.and_then(|verdict| written.map(|()| verdict))
-    })?;
-    source.finish()?;
-    as_planned(&staging.db(), &plan, request, settings)?;
-    let (data_dir, wal_dir) = staging.publish()?;
-    let warnings = plan.warnings(&report, request);
-    Ok(Restored { summary: plan.summary(), state, node, report, data_dir, wal_dir, warnings })
+    let staging = stage::Staging::take(placement)?;
+    let ((report, state), labels) =
+        verified(source, &db, &plan, request, settings, staging.abandoned(), || {
+            staging.write(source, &plan, node, settings.progress)
+        })?;
+    as_planned(&staging.db(), 0, &plan, request, settings)?;
+    let Published { data_dir, wal_dir, moved_aside, left_alone } = staging.publish()?;
+    let mut warnings = plan.warnings(&report, request);
+    warnings.extend(labels);
+    let summary = plan.summary();
+    Ok(Restored { summary, state, node, report, data_dir, wal_dir, moved_aside, left_alone, warnings })
 }
 
 /// Finds out all that [`restore`] would do and say, and writes nothing.
@@ -257,19 +257,18 @@ pub fn preview(
     request: &Request,
     placement: &Placement,
     settings: &Settings<'_>,
-) -> Result<Preview, RestoreError> {
+) -> Result<Preview<Restored>, RestoreError> {
     let db = Db::open(source.bytes())?;
     let (plan, node) = prepare(source, &db, request, placement, settings)?;
-    let survey = Survey::take(placement, &plan);
-    let (report, state) = verdict(source, &db, &plan, request, settings)?;
-    let hash_kv = match &plan.database {
-        Database::Patched(patched) => hashkv::of_db(&patched.db(), settings)?.hash,
-        Database::Rebuilt(rebuild) => rebuild.hash_kv(settings)?,
-    };
-    source.finish()?;
+    let (survey, target) = Survey::of_member(placement, &plan);
+    let ((report, state), hash_kv) = foreseen(source, &db, &plan, request, settings)?;
     let warnings = plan.warnings(&report, request);
     let (data_dir, wal_dir) = (placement.data_dir.clone(), placement.wal_path());
-    let restored = Restored { summary: plan.summary(), state, node, report, data_dir, wal_dir, warnings };
+    let (moved_aside, left_alone) =
+        target.map_or_else(Default::default, |target| (target.aside.moved(), target.left_alone));
+    let summary = plan.summary();
+    let restored =
+        Restored { summary, state, node, report, data_dir, wal_dir, moved_aside, left_alone, warnings };
     Ok(Preview { restored, hash_kv, survey, refusal: plan.database.refusal() })
 }
 
@@ -282,15 +281,107 @@ fn prepare<'a>(
 ) -> Result<(Plan<'a>, MemberId), RestoreError> {
     request.membership.cluster.validate(&placement.name, &placement.advertised)?;
     let node = MemberId::derive(&placement.advertised, &request.membership.token);
-    match Plan::new(db, request, settings) {
-        Ok(plan) => Ok((plan, node)),
-        // Damage is told as damage, not as the first thing it got in the way of.
-        Err(error @ (RestoreError::Patch(_) | RestoreError::Rebuild(_))) => {
-            let report = examine(source, db, db, settings, request)?;
-            Err(refusal(&report).map_or(error, |_| RestoreError::Damaged(Box::new(report))))
+    Ok((plan(source, db, request, settings)?, node))
+}
+
+/// What to write. Damage is told as damage, not as the first thing that it got in
+/// the way of.
+fn plan<'a>(
+    source: &Source,
+    db: &Db<'a>,
+    request: &Request,
+    settings: &Settings<'_>,
+) -> Result<Plan<'a>, RestoreError> {
+    let error = match Plan::new(db, request, settings) {
+        Err(error @ (RestoreError::Patch(_) | RestoreError::Rebuild(_))) => error,
+        planned => return planned,
+    };
+    let report = examine(source, db, db, settings, request)?;
+    Err(refusal(&report).map_or(error, |_| RestoreError::Damaged(Box::new(report))))
+}
+
+/// What was found in the snapshot, and what stands for the result.
+type Verdict = (verify::Report, Fingerprint);
+
+/// Writes while all that is written is verified, and returns both answers if the
+/// verdict allows it. `abandoned` is set as soon as it does not.
+fn verified<T: Send>(
+    source: &Source,
+    db: &Db<'_>,
+    plan: &Plan<'_>,
+    request: &Request,
+    settings: &Settings<'_>,
+    abandoned: &AtomicBool,
+    write: impl FnOnce() -> Result<T, RestoreError> + Send,
+) -> Result<(Verdict, T), RestoreError> {
+    let answers = std::thread::scope(|scope| {
+        // Beside the checks: written, read again, and waited for until it is on
+        // disk, most of which the kernel has done by then.
+        let writing = scope.spawn(write);
+        // A full disk is the operator's first worry, but damage is the greater.
+        let verdict = verdict(source, db, plan, request, settings);
+        if verdict.is_err() {
+            abandoned.store(true, Ordering::Relaxed);
         }
-        Err(error) => Err(error),
+        let written = writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        verdict.and_then(|verdict| written.map(|written| (verdict, written)))
+    })?;
+    source.finish()?;
+    Ok(answers)
+}
+
+/// The verdict on a plan that is not carried out, and the hash that it would have.
+fn foreseen(
+    source: &Source,
+    db: &Db<'_>,
+    plan: &Plan<'_>,
+    request: &Request,
+    settings: &Settings<'_>,
+) -> Result<(Verdict, HashKv), RestoreError> {
+    let verdict = verdict(source, db, plan, request, settings)?;
+    let hash_kv = match &plan.database {
+        Database::Patched(patched) => hashkv::of_db(&patched.db(), settings)?.hash,
+        Database::Rebuilt(rebuild) => rebuild.hash_kv(settings)?,
+    };
+    source.finish()?;
+    Ok((verdict, hash_kv))
+}
+
+/// That nobody has to accept first what the changes come to. Damage is the greater
+/// worry, and told before.
+fn acceptable(
+    source: &Source,
+    db: &Db<'_>,
+    plan: &Plan<'_>,
+    request: &Request,
+    settings: &Settings<'_>,
+) -> Result<(), RestoreError> {
+    let Some(refusal) = plan.database.refusal() else { return Ok(()) };
+    verdict(source, db, plan, request, settings)?;
+    Err(RestoreError::Refused(refusal))
+}
+
+/// Verifies a database that was written anew, from byte `at` of the file that it is in
+/// now. (Of several files each byte was compared with the same source.)
+fn as_planned(
+    path: &Path,
+    at: u64,
+    plan: &Plan<'_>,
+    request: &Request,
+    settings: &Settings<'_>,
+) -> Result<(), RestoreError> {
+    let Some(outcome) = plan.database.outcome() else { return Ok(()) };
+    let staged = Source::open(path)?;
+    let end = at.saturating_add(plan.database.size());
+    let range = usize::try_from(at).unwrap_or(usize::MAX)..usize::try_from(end).unwrap_or(usize::MAX);
+    let db = Db::open(staged.bytes().get(range).unwrap_or_default())?;
+    let report = verify::check_part(&db, settings, &request.verify);
+    staged.finish()?;
+    let agrees = report.facts.as_ref().is_some_and(|facts| outcome.agrees_with(facts));
+    if refusal(&report).is_some() || !agrees || db.meta.image_size() != plan.database.size() {
+        return Err(RestoreError::NotAsPlanned(Box::new(report)));
     }
+    Ok(())
 }
 
 /// Whether the plan may be carried out, and what its result will be.
@@ -300,7 +391,7 @@ fn verdict(
     plan: &Plan<'_>,
     request: &Request,
     settings: &Settings<'_>,
-) -> Result<(verify::Report, Fingerprint), RestoreError> {
+) -> Result<Verdict, RestoreError> {
     let report = match &plan.database {
         Database::Patched(patched) => examine(source, db, &patched.db(), settings, request),
         // What comes of it is verified once it is written.
@@ -325,25 +416,6 @@ fn examine(
     let report = verify::check_patched(source, db, patched, settings, &request.verify, Content::Always);
     source.finish()?;
     Ok(report)
-}
-
-/// Verifies a database that was written anew, from the file that it is in now.
-fn as_planned(
-    path: &Path,
-    plan: &Plan<'_>,
-    request: &Request,
-    settings: &Settings<'_>,
-) -> Result<(), RestoreError> {
-    let Some(outcome) = plan.database.outcome() else { return Ok(()) };
-    let staged = Source::open(path)?;
-    let db = Db::open(staged.bytes())?;
-    let report = verify::check_patched(&staged, &db, &db, settings, &request.verify, Content::IfStored);
-    staged.finish()?;
-    let agrees = report.facts.as_ref().is_some_and(|facts| outcome.agrees_with(facts));
-    if refusal(&report).is_some() || !agrees || db.meta.image_size() != plan.database.size() {
-        return Err(RestoreError::NotAsPlanned(Box::new(report)));
-    }
-    Ok(())
 }
 
 /// The check that forbids a restore, digest aside.

@@ -6,9 +6,10 @@
 //! and it is locked while in use, so a second run at the same time is refused,
 //! and what a killed run left behind is found and removed.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,9 @@ pub(super) const INSIDE: &str = ".etcdsnap-restore";
 pub(super) const LOCK: &str = "lock";
 /// What will be published, or holds what will be.
 const TREE: &str = "tree";
+/// Says of a name beside this place which directory stood there before it was
+/// exchanged with `member`.
+const NOTE: &str = "exchange";
 
 /// A place that this process holds. Removed when dropped.
 #[derive(Debug)]
@@ -102,8 +106,43 @@ impl Place {
         &self.made
     }
 
+    /// Notes that the tree's `member` goes to `name` for the moment in which it is
+    /// exchanged with the `member` that is there. A run that is killed in that moment
+    /// leaves under that name either what was there, or what it staged: the next
+    /// one must know which.
+    pub(super) fn note_exchange(&self, name: &OsStr) -> Result<(), TargetError> {
+        let member = self.tree().join("member");
+        let inode = fs::metadata(&member).map_err(failed("examine", &member))?.ino();
+        let mut content = format!("{inode} ").into_bytes();
+        content.extend_from_slice(name.as_bytes());
+        let note = self.path.join(NOTE);
+        fs::write(&note, content).map_err(failed("write", &note))
+    }
+
+    /// Removes what was staged and left under the name that a note tells.
+    fn clear_exchange(&self) -> Result<(), TargetError> {
+        let note = self.path.join(NOTE);
+        let Ok(content) = fs::read(&note) else { return Ok(()) };
+        let noted =
+            content.iter().position(|byte| *byte == b' ').and_then(|space| content.split_at_checked(space));
+        if let Some((inode, name)) = noted
+            && let Some(name) = name.get(1..).map(OsStr::from_bytes)
+            && name.as_bytes().starts_with(b"member.bak-")
+            && !name.as_bytes().contains(&b'/')
+        {
+            let path = parent(&self.path).join(name);
+            let found = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_dir);
+            // By its number: what was there has another one.
+            if found.is_some_and(|found| found.ino().to_string().as_bytes() == inode) {
+                remove(&path)?;
+            }
+        }
+        fs::remove_file(&note).map_err(failed("remove what an earlier restore left:", &note))
+    }
+
     /// Removes what an earlier run left.
     fn clear(&self) -> Result<(), TargetError> {
+        self.clear_exchange()?;
         let tree = self.tree();
         match fs::symlink_metadata(&tree) {
             Ok(_) => remove(&tree),
@@ -117,6 +156,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         // Best effort: what stays is removed by the next run.
         let _ = fs::remove_dir_all(self.tree());
+        let _ = fs::remove_file(self.path.join(NOTE));
         let _ = fs::remove_file(self.path.join(LOCK));
         let _ = fs::remove_dir(&self.path);
         remove_empty(&self.made);
@@ -133,7 +173,7 @@ pub(super) fn own(path: &Path) -> Result<(), TargetError> {
     }
     for entry in fs::read_dir(path).map_err(failed("read", path))? {
         let name = entry.map_err(failed("read", path))?.file_name();
-        if name != LOCK && name != TREE {
+        if name != LOCK && name != TREE && name != NOTE {
             return Err(foreign());
         }
     }
@@ -186,4 +226,40 @@ pub(super) fn parent(path: &Path) -> PathBuf {
 pub(super) fn make_directory(path: &Path) -> Result<(), TargetError> {
     DirBuilder::new().mode(0o700).create(path).map_err(failed("create directory", path))?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(failed("set the mode of", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_exchange_that_was_cut_short_only_what_was_staged_is_removed() {
+        for exchanged in [false, true] {
+            let folder = tempfile::tempdir().expect("folder");
+            let target = folder.path();
+            let name = "member.bak-20261122T221400Z";
+            let (member, bak) = (target.join("member"), target.join(name));
+            fs::create_dir(&member).expect("made");
+            fs::write(member.join("old"), "precious").expect("written");
+            // As a run that is killed: its place stays.
+            let place = Place::inside(target).expect("taken");
+            let staged = place.tree().join("member");
+            fs::create_dir(&staged).expect("made");
+            place.note_exchange(OsStr::new(name)).expect("noted");
+            fs::rename(&staged, &bak).expect("renamed");
+            if exchanged {
+                fs::rename(&member, target.join("x")).expect("renamed");
+                fs::rename(&bak, &member).expect("renamed");
+                fs::rename(target.join("x"), &bak).expect("renamed");
+            }
+            std::mem::forget(place);
+            // The lock went with the process; here it is still held.
+            fs::remove_file(target.join(INSIDE).join(LOCK)).expect("removed");
+            drop(Place::inside(target).expect("taken again"));
+            assert_eq!(bak.exists(), exchanged);
+            let old = if exchanged { &bak } else { &member };
+            assert_eq!(fs::read_to_string(old.join("old")).expect("there"), "precious");
+            assert!(!target.join(INSIDE).exists());
+        }
+    }
 }

@@ -192,14 +192,6 @@ impl<'a> Plan<'a> {
     pub fn fingerprint(&self, content: &[u8; 32]) -> Fingerprint {
         Fingerprint::new(content, &self.edits)
     }
-
-    /// Bytes that a member takes on disk, its WAL counted if it is to stand on the
-    /// same file system.
-    pub(super) fn space_needed(&self, with_wal: bool) -> u64 {
-        let wal = if with_wal { wal::PREALLOCATED } else { 0 };
-        // Directories and the small file.
-        self.database.size().saturating_add(wal).saturating_add(1 << 20)
-    }
 }
 
 /// What a database written anew is to have.

@@ -5,19 +5,26 @@
 //! beside it that says that it belongs to no member yet, and the database last.
 //! There is never a database without its WAL, and the next run knows what it may
 //! replace.
+//!
+//! A `member` that is there is exchanged with the new one, so that there is one
+//! at every moment: an etcd that is started on a directory without any begins a
+//! new, empty store. With a WAL elsewhere two directories cannot change at once, so
+//! the old member goes aside first.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
 use crate::etcd::wal::FIRST_SEGMENT;
 
+use super::aside::Moved;
 use super::mark::UNFINISHED;
 use super::place::{Place, parent};
-use super::stage::sync_path;
 use super::target::{Target, TargetError, failed};
+use super::tree::sync_path;
 
 pub(super) struct Publication<'t> {
     pub(super) main: Place,
@@ -33,10 +40,27 @@ impl Publication<'_> {
     /// Publishes. The inner result is of what comes after the database is in
     /// place: it is there then, but may not survive a crash of the machine.
     pub(super) fn publish(self) -> Result<Result<(), TargetError>, TargetError> {
+        let aside = &self.target.aside;
+        // An etcd may have come back since the target was looked at.
+        aside.not_in_use(self.target.wal_dir.as_deref())?;
         let Some(wal_dir) = &self.target.wal_dir else {
-            self.publish_member()?;
+            match &aside.member {
+                Some(old) => self.exchange(old)?,
+                None => self.publish_member()?,
+            }
             return Ok(self.sync_parents());
         };
+        aside.perform()?;
+        self.publish_apart(wal_dir).inspect_err(|_| aside.undo())?;
+        let mark = wal_dir.join(UNFINISHED);
+        Ok(self
+            .sync_parents()
+            .and_then(|()| fs::remove_file(&mark).map_err(failed("remove", &mark)))
+            .and_then(|()| sync_path(wal_dir)))
+    }
+
+    /// The WAL, and then the database; or neither.
+    fn publish_apart(&self, wal_dir: &Path) -> Result<(), TargetError> {
         self.publish_wal(wal_dir)?;
         self.publish_member().inspect_err(|_| {
             // Best effort, as the mark tells the next run that this WAL is nobody's.
@@ -45,22 +69,38 @@ impl Publication<'_> {
             if self.target.wal_owner.is_none() {
                 let _ = fs::remove_dir(wal_dir);
             }
-        })?;
-        let mark = wal_dir.join(UNFINISHED);
-        Ok(self
-            .sync_parents()
-            .and_then(|()| fs::remove_file(&mark).map_err(failed("remove", &mark)))
-            .and_then(|()| sync_path(wal_dir)))
+        })
+    }
+
+    fn set_mode(&self) -> Result<(), TargetError> {
+        let Some(mode) = self.mode else { return Ok(()) };
+        let path = if self.into_existing { self.target.data_dir.clone() } else { self.main.tree() };
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).map_err(failed("set the mode of", &path))
+    }
+
+    /// Puts the staged `member` in the place of the one that is there, which gets
+    /// the name to be put aside by.
+    fn exchange(&self, old: &Moved) -> Result<(), TargetError> {
+        self.set_mode()?;
+        let staged = self.main.tree().join("member");
+        self.main.note_exchange(old.to.file_name().unwrap_or_default())?;
+        rename_new(&staged, &old.to)?;
+        let exchanged = renameat_with(CWD, &old.to, CWD, &old.from, RenameFlags::EXCHANGE);
+        let Err(error) = exchanged else { return Ok(()) };
+        rename_new(&old.to, &staged)?;
+        if !is_without_flags(error) {
+            return Err(failed("publish", &old.from)(error.into()));
+        }
+        rename_new(&old.from, &old.to)?;
+        rename_new(&staged, &old.from).inspect_err(|_| {
+            let _ = rename_new(&old.to, &old.from);
+        })
     }
 
     fn publish_member(&self) -> Result<(), TargetError> {
         let data_dir = &self.target.data_dir;
         let staged = self.main.tree();
-        if let Some(mode) = self.mode {
-            let path = if self.into_existing { data_dir } else { &staged };
-            fs::set_permissions(path, fs::Permissions::from_mode(mode))
-                .map_err(failed("set the mode of", path))?;
-        }
+        self.set_mode()?;
         if self.into_existing {
             rename_new(&staged.join("member"), &data_dir.join("member"))
         } else {
@@ -109,11 +149,11 @@ impl Publication<'_> {
 }
 
 /// Renames, but never over anything.
-fn rename_new(from: &Path, to: &Path) -> Result<(), TargetError> {
+pub(super) fn rename_new(from: &Path, to: &Path) -> Result<(), TargetError> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(()),
-        // File systems without that flag: the check is then not atomic.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP) => {
+        // The check is then not atomic.
+        Err(error) if is_without_flags(error) => {
             if to.exists() {
                 let error = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
                 return Err(failed("publish", to)(error));
@@ -122,4 +162,9 @@ fn rename_new(from: &Path, to: &Path) -> Result<(), TargetError> {
         }
         Err(error) => Err(failed("publish", to)(error.into())),
     }
+}
+
+/// Whether an error is that of a file system which knows no flags for renames.
+fn is_without_flags(error: Errno) -> bool {
+    matches!(error, Errno::INVAL | Errno::NOSYS | Errno::NOTSUP)
 }

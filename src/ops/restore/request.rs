@@ -11,7 +11,7 @@ use crate::kube::encryption::Keyring;
 use crate::ops::rebuild::Changes;
 use crate::ops::verify;
 
-use super::{Fingerprint, Owner, RestoreError};
+use super::{Existing, Fingerprint, Owner, RestoreError};
 
 /// What to make of the snapshot. All of it goes into the database or into the ids,
 /// or says when not to, so it must be the same on every node of the new cluster.
@@ -113,6 +113,8 @@ pub struct Placement {
     pub owner: Option<Owner>,
     /// Mode of the data directory.
     pub mode: Option<u32>,
+    /// What to do about what is there already.
+    pub existing: Existing,
 }
 
 impl Placement {

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, FlockOperation, access, flock};
 
 use super::Placement;
+use super::all_members::{self, Form, OutDir};
 use super::place::{self, INSIDE, LOCK, name_beside, parent};
 use super::plan::Plan;
-use super::target::{Target, TargetError, failed};
+use super::space::Needed;
+use super::target::{Owner, Target, TargetError, failed};
 use crate::etcd::wal::PREALLOCATED;
 
 /// A file system that something will be written to.
@@ -33,26 +35,40 @@ pub struct Survey {
 }
 
 impl Survey {
-    pub(super) fn take(placement: &Placement, plan: &Plan<'_>) -> Self {
+    /// What a member would meet, and the target as it was found if it can be used.
+    pub(super) fn of_member(placement: &Placement, plan: &Plan<'_>) -> (Self, Option<Target>) {
         let (data_dir, wal_dir) = (&placement.data_dir, placement.wal_dir.as_deref());
         let elsewhere = wal_dir.filter(|wal_dir| *wal_dir != data_dir.join("member").join("wal"));
-        let mut rooms: Vec<_> = room(data_dir, plan.space_needed(elsewhere.is_none())).into_iter().collect();
-        rooms.extend(elsewhere.and_then(|wal_dir| room(wal_dir, PREALLOCATED)));
-        let problem =
-            usable(placement).and_then(|()| match rooms.iter().find(|room| room.free < room.needed) {
-                None => Ok(()),
-                Some(Room { path, needed, free }) => {
-                    Err(TargetError::NoSpace { path: path.clone(), needed: *needed, available: *free })
-                }
-            });
-        Self { problem: problem.err(), rooms }
+        let mut needed = Needed::default();
+        needed.add(&nearest(data_dir), &nearest(data_dir), plan.database.size());
+        let wal_at = nearest(elsewhere.unwrap_or(data_dir));
+        needed.add(&wal_at, &wal_at, PREALLOCATED);
+        match usable(placement) {
+            Ok(target) => (Self::of(&needed, Ok(())), Some(target)),
+            Err(problem) => (Self::of(&needed, Err(problem)), None),
+        }
     }
-}
 
-fn room(target: &Path, needed: u64) -> Option<Room> {
-    let path = nearest(target);
-    let found = rustix::fs::statvfs(&path).ok()?;
-    Some(Room { path, needed, free: found.f_bavail.saturating_mul(found.f_frsize) })
+    /// What `count` members would meet that go to one directory.
+    pub(super) fn of_all(out_dir: &OutDir, plan: &Plan<'_>, count: usize) -> Self {
+        let each = plan.database.size().saturating_add(PREALLOCATED);
+        let at = nearest(&out_dir.path);
+        let mut needed = Needed::default();
+        needed.add(&at, &at, each.saturating_mul(count as u64));
+        let usable = || {
+            if out_dir.form == Form::Directories {
+                may_give(out_dir.owner)?;
+            }
+            let (target, _) = all_members::examine(&out_dir.path)?;
+            stageable(&target, false)
+        };
+        Self::of(&needed, usable())
+    }
+
+    fn of(needed: &Needed, usable: Result<(), TargetError>) -> Self {
+        let problem = usable.and_then(|()| needed.check());
+        Self { problem: problem.err(), rooms: needed.rooms() }
+    }
 }
 
 /// The directory that is there already, on the way to `path`.
@@ -64,20 +80,24 @@ fn nearest(path: &Path) -> PathBuf {
     way
 }
 
-fn usable(placement: &Placement) -> Result<(), TargetError> {
+/// Whether what is written can be given to `owner`.
+fn may_give(owner: Option<Owner>) -> Result<(), TargetError> {
+    let user = rustix::process::geteuid();
+    match owner {
+        Some(owner) if !user.is_root() && owner.uid != user.as_raw() => Err(TargetError::NotRoot { owner }),
+        _ => Ok(()),
+    }
+}
+
+fn usable(placement: &Placement) -> Result<Target, TargetError> {
     let (data_dir, wal_dir) = (&placement.data_dir, placement.wal_dir.as_deref());
-    if let Some(owner) = placement.owner {
-        let user = rustix::process::geteuid();
-        if !user.is_root() && owner.uid != user.as_raw() {
-            return Err(TargetError::NotRoot { owner });
-        }
-    }
-    let target = Target::examine(data_dir, wal_dir)?;
+    may_give(placement.owner)?;
+    let target = Target::examine(data_dir, wal_dir, placement.existing)?;
     stageable(data_dir, target.existing_owner.is_some() || target.wal_inside)?;
-    match &target.wal_dir {
-        Some(wal_dir) => stageable(wal_dir, target.wal_owner.is_some()),
-        None => Ok(()),
+    if let Some(wal_dir) = &target.wal_dir {
+        stageable(wal_dir, target.wal_owner.is_some())?;
     }
+    Ok(target)
 }
 
 /// Whether a place for staging can be made, inside `target` or beside it.

@@ -1,17 +1,16 @@
 //! Where a restore goes: what may stand there already, and what may not.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
-
 use crate::etcd::wal::FIRST_SEGMENT;
 
+use super::aside::{Aside, Existing, WalAside, entries, not_locked};
 use super::mark::{self, UNFINISHED};
-use super::place::{INSIDE, name_beside};
+use super::place::name_beside;
 
 /// User and group ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +22,7 @@ pub struct Owner {
 }
 
 impl Owner {
-    fn of(metadata: &fs::Metadata) -> Self {
+    pub(super) fn of(metadata: &fs::Metadata) -> Self {
         Self { uid: metadata.uid(), gid: metadata.gid() }
     }
 }
@@ -43,8 +42,16 @@ pub enum TargetError {
     /// A running etcd uses the directory.
     #[error("{} is in use by a running etcd", path.display())]
     InUse {
-        /// The locked database.
+        /// The locked database, or segment of a WAL.
         path: PathBuf,
+    },
+    /// What stands at the target cannot be moved aside.
+    #[error("{} cannot be moved aside: {why}", path.display())]
+    NotMovable {
+        /// What stands there.
+        path: PathBuf,
+        /// Why a rename cannot move it.
+        why: &'static str,
     },
     /// There is something that is no directory.
     #[error("{} is not a directory", path.display())]
@@ -89,6 +96,22 @@ pub enum TargetError {
     Foreign {
         /// What stands there.
         path: PathBuf,
+    },
+    /// All members cannot be put in place as one directory there.
+    #[error("the members cannot go to {}: {why}", path.display())]
+    OutDir {
+        /// The directory.
+        path: PathBuf,
+        /// What is in the way.
+        why: &'static str,
+    },
+    /// A member's name cannot be that of a file.
+    #[error("the member name {name:?} cannot be the name of a file: {why}")]
+    UnsafeName {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
     },
     /// Only root can give files away.
     #[error("only root can give the files to user {} and group {}", owner.uid, owner.gid)]
@@ -145,11 +168,19 @@ pub(super) struct Target {
     pub(super) wal_unfinished: bool,
     /// Whether the WAL's directory is inside the data directory.
     pub(super) wal_inside: bool,
+    /// What is to be moved away.
+    pub(super) aside: Aside,
+    /// What else is in the directories, and stays.
+    pub(super) left_alone: Vec<PathBuf>,
 }
 
 impl Target {
     /// Looks at the target without changing anything.
-    pub(super) fn examine(data_dir: &Path, wal_dir: Option<&Path>) -> Result<Self, TargetError> {
+    pub(super) fn examine(
+        data_dir: &Path,
+        wal_dir: Option<&Path>,
+        existing: Existing,
+    ) -> Result<Self, TargetError> {
         for path in [Some(data_dir), wal_dir].into_iter().flatten() {
             reachable(path)?;
         }
@@ -162,7 +193,10 @@ impl Target {
             wal_owner: None,
             wal_unfinished: false,
             wal_inside: false,
+            aside: Aside::default(),
+            left_alone: Vec::new(),
         };
+        let force = existing != Existing::Refuse;
         // Of the data directory's entries, those that lead to the WAL.
         let mut leads_to_wal = Vec::new();
         if let Some(wal_dir) = wal_dir {
@@ -177,7 +211,7 @@ impl Target {
                 (Some(Component::Normal(member)), Some(Component::Normal(wal)), None)
                     if member == "member" && wal == "wal" =>
                 {
-                    return Self::examine(data_dir, None);
+                    return Self::examine(data_dir, None, existing);
                 }
                 (Some(Component::Normal(member)), ..) if member == "member" => {
                     return Err(refused("only `wal` can be inside `member`"));
@@ -196,17 +230,64 @@ impl Target {
             } else {
                 &[]
             };
-            target.wal_owner = usable(wal_dir, left)?.map(|found| Owner::of(&found));
+            target.wal_owner = target.usable(wal_dir, left, force)?.map(|found| Owner::of(&found));
             target.wal_dir = Some(wal_dir.to_owned());
         }
-        let found = usable(data_dir, &leads_to_wal)?;
+        let found = target.usable(data_dir, &leads_to_wal, force)?;
         target.existing_owner = found.map(|found| Owner::of(&found));
+        if let Existing::MoveAside { at } = existing {
+            // A WAL that a killed run left is nobody's, and is replaced.
+            let wal_dir = target.wal_dir.as_deref().filter(|_| !target.wal_unfinished);
+            target.aside = Aside::of(data_dir, wal_dir, at)?;
+            target.aside.not_in_use(target.wal_dir.as_deref())?;
+            let moves = |path: &PathBuf| target.aside.moves(path);
+            target.left_alone.retain(|path| !moves(path));
+            if let WalAside::Whole(_) = target.aside.wal {
+                // As if there had been none.
+                target.wal_owner = None;
+            }
+        }
+        target.left_alone.sort();
         Ok(target)
+    }
+
+    /// Whether a directory is absent (`None`) or can be used: it is empty enough,
+    /// or what is in it may stay or be moved.
+    fn usable(
+        &mut self,
+        path: &Path,
+        except: &[OsString],
+        force: bool,
+    ) -> Result<Option<fs::Metadata>, TargetError> {
+        let metadata = match fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                return Err(TargetError::NotADirectory { path: path.to_owned() });
+            }
+            Err(error) => return Err(failed("examine", path)(error)),
+        };
+        if !metadata.is_dir() {
+            return Err(TargetError::NotADirectory { path: path.to_owned() });
+        }
+        let found = entries(path)?.into_iter().filter(|name| !except.contains(name));
+        if force {
+            self.left_alone.extend(found.map(|name| path.join(name)));
+            return Ok(Some(metadata));
+        }
+        let mut names: Vec<_> = found.map(|name| name.to_string_lossy().into_owned()).collect();
+        if names.is_empty() {
+            return Ok(Some(metadata));
+        }
+        not_locked(&path.join("member"), None)?;
+        names.sort();
+        names.truncate(5);
+        Err(TargetError::NotEmpty { path: path.to_owned(), entries: names })
     }
 }
 
 /// Whether a path leads to a directory, or to where one can be made.
-fn reachable(path: &Path) -> Result<(), TargetError> {
+pub(super) fn reachable(path: &Path) -> Result<(), TargetError> {
     let mut way = PathBuf::new();
     for component in path.components() {
         if component == Component::ParentDir && !way.as_os_str().is_empty() && !way.exists() {
@@ -227,38 +308,4 @@ fn reachable(path: &Path) -> Result<(), TargetError> {
         }
     }
     Ok(())
-}
-
-/// Whether a directory is absent (`None`) or empty enough to be used.
-fn usable(path: &Path, except: &[OsString]) -> Result<Option<fs::Metadata>, TargetError> {
-    let metadata = match fs::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-            return Err(TargetError::NotADirectory { path: path.to_owned() });
-        }
-        Err(error) => return Err(failed("examine", path)(error)),
-    };
-    if !metadata.is_dir() {
-        return Err(TargetError::NotADirectory { path: path.to_owned() });
-    }
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(path).map_err(failed("read", path))? {
-        let name = entry.map_err(failed("read", path))?.file_name();
-        if name != "lost+found" && name != INSIDE && !except.contains(&name) {
-            entries.push(name.to_string_lossy().into_owned());
-        }
-    }
-    if entries.is_empty() {
-        return Ok(Some(metadata));
-    }
-    let db = path.join("member").join("snap").join("db");
-    if let Ok(file) = File::open(&db)
-        && let Err(rustix::io::Errno::WOULDBLOCK) = flock(&file, FlockOperation::NonBlockingLockShared)
-    {
-        return Err(TargetError::InUse { path: db });
-    }
-    entries.sort();
-    entries.truncate(5);
-    Err(TargetError::NotEmpty { path: path.to_owned(), entries })
 }

@@ -1,5 +1,7 @@
 //! Where an operator would walk into a trap.
 
+use std::path::PathBuf;
+
 use crate::etcd::auth::Alarm;
 use crate::etcd::membership::MemberId;
 use crate::etcd::snapshot::DigestVerdict;
@@ -66,6 +68,14 @@ pub enum Warning {
     KeptFromTarget,
     /// Suspicious findings on other things than the digest, in number.
     Suspicious(u64),
+    /// SELinux's label of what was replaced, or of the directory that was there,
+    /// could not be given to what is new.
+    LabelNotKept {
+        /// The first file without it, where it was staged.
+        path: PathBuf,
+        /// The system's answer.
+        error: String,
+    },
 }
 
 impl Plan<'_> {

@@ -21,7 +21,7 @@ use self::item::Item;
 use self::summary::Summary;
 use crate::cli::decryption::Decryption;
 use crate::cli::failure::Failure;
-use crate::cli::input::{KubernetesKeys, Naming, Opening, Threads, at_most};
+use crate::cli::input::{KubernetesKeys, Named, Opening, Threads, at_most};
 use crate::cli::output::columns::{Columns, Rows};
 use crate::cli::redaction::Redact;
 use crate::cli::{Context, Outcome, progress};
@@ -59,7 +59,7 @@ pub(crate) struct Carve {
     #[command(flatten)]
     kubernetes: KubernetesKeys,
     #[command(flatten)]
-    naming: Naming,
+    named: Named,
     #[command(flatten)]
     opening: Opening,
     #[command(flatten)]
@@ -91,11 +91,11 @@ struct Batch {
 impl Carve {
     /// The file that it reads.
     pub(crate) fn inputs(&self) -> Vec<PathBuf> {
-        self.naming.input(&self.words)
+        self.named.input(&self.words)
     }
 
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
-        let (file, words) = self.naming.split(&self.words)?;
+        let (file, words) = self.named.split(&self.words)?;
         at_most(&words, 2)?;
         let text = |word: Option<&OsString>| word.map(|word| word.to_string_lossy().into_owned());
         let types = text(words.first()).unwrap_or_default();

@@ -58,7 +58,7 @@ impl Restore {
 
 /// A word as a shell takes it: as it is, between single quotes, or, if there is
 /// anything in it that a terminal must not see, in escapes that bash and zsh know.
-fn quoted(word: &[u8]) -> String {
+pub(super) fn quoted(word: &[u8]) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_=+:,./@%[]".contains(byte);
     let text = std::str::from_utf8(word).ok().filter(|text| !text.chars().any(is_dangerous));
     match text {

@@ -1,12 +1,15 @@
 //! A restore, or the plan of one, as JSON: one shape for both.
 
+use std::path::PathBuf;
+
+use etcdsnap::etcd::membership::Member;
 use etcdsnap::etcd::snapshot::DigestVerdict;
 use etcdsnap::etcd::wal::PREALLOCATED;
 use etcdsnap::ops::rebuild::Outcome;
-use etcdsnap::ops::restore::{Preview, Restored};
+use etcdsnap::ops::restore::Restored;
 use serde::Serialize;
 
-use super::{Restore, lines, shown, words};
+use super::{Done, Foreseen, Restore, lines, shown, words};
 use crate::cli::changed::ChangedDocument;
 use crate::cli::commands::SCHEMA_VERSION;
 
@@ -16,10 +19,8 @@ pub(super) struct Document {
     schema_version: u32,
     dry_run: bool,
     file: String,
-    data_dir: String,
-    wal_dir: String,
-    name: String,
-    member_id: String,
+    #[serde(flatten)]
+    place: PlaceDocument,
     cluster_id: String,
     state: String,
     members: Vec<MemberDocument>,
@@ -53,6 +54,22 @@ pub(super) struct Document {
 }
 
 #[derive(Serialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+enum PlaceDocument {
+    One {
+        data_dir: String,
+        wal_dir: String,
+        moved_aside: Vec<MovedDocument>,
+        left_alone: Vec<String>,
+        name: String,
+        member_id: String,
+    },
+    All {
+        out_dir: String,
+    },
+}
+
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct MemberDocument {
     id: String,
@@ -60,6 +77,17 @@ struct MemberDocument {
     #[serde(rename = "peerURLs")]
     peer_urls: Vec<String>,
     is_learner: bool,
+    /// Where it is, if all are restored at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_dir: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tar: Option<String>,
+}
+
+#[derive(Serialize)]
+struct MovedDocument {
+    from: String,
+    to: String,
 }
 
 #[derive(Serialize)]
@@ -93,42 +121,74 @@ struct Told {
     text: String,
 }
 
+impl MemberDocument {
+    fn of(member: &Member) -> Self {
+        Self {
+            id: member.id.to_string(),
+            name: member.name.clone(),
+            peer_urls: member.peer_urls.clone(),
+            is_learner: member.is_learner,
+            data_dir: None,
+            tar: None,
+        }
+    }
+}
+
+impl PlaceDocument {
+    fn of(restored: &Restored, name: &str) -> Self {
+        let moved = restored.moved_aside.iter();
+        Self::One {
+            data_dir: shown(&restored.data_dir),
+            wal_dir: shown(&restored.wal_dir),
+            moved_aside: moved
+                .map(|moved| MovedDocument { from: shown(&moved.from), to: shown(&moved.to) })
+                .collect(),
+            left_alone: restored.left_alone.iter().map(|path| shown(path)).collect(),
+            name: name.to_owned(),
+            member_id: restored.node.to_string(),
+        }
+    }
+}
+
 impl Restore {
     pub(super) fn document(
         &self,
-        restored: &Restored,
-        plan: Option<(&Preview, Option<String>)>,
+        restored: &Done,
+        plan: Option<&Foreseen>,
         warnings: Vec<(&'static str, String)>,
     ) -> Document {
-        let summary = &restored.summary;
         let told = |(code, text)| Told { code, text };
+        let (summary, report) = (restored.summary(), restored.report());
+        let (place, members) = match restored {
+            Done::One(restored) => (
+                PlaceDocument::of(restored, self.name()),
+                restored.summary.members.iter().map(MemberDocument::of).collect(),
+            ),
+            Done::All(restored) => {
+                let member = |(member, path): &(Member, PathBuf)| {
+                    let path = Some(shown(path));
+                    let (data_dir, tar) = if self.all.is_tar() { (None, path) } else { (path, None) };
+                    MemberDocument { data_dir, tar, ..MemberDocument::of(member) }
+                };
+                let place = PlaceDocument::All { out_dir: shown(&restored.out_dir) };
+                (place, restored.members.iter().map(member).collect())
+            }
+        };
         Document {
             schema_version: SCHEMA_VERSION,
             dry_run: plan.is_some(),
             file: shown(&self.file),
-            data_dir: shown(&restored.data_dir),
-            wal_dir: shown(&restored.wal_dir),
-            name: self.name.clone(),
-            member_id: restored.node.to_string(),
+            place,
             cluster_id: summary.cluster.to_string(),
-            state: restored.state.to_string(),
-            members: summary
-                .members
-                .iter()
-                .map(|member| MemberDocument {
-                    id: member.id.to_string(),
-                    name: member.name.clone(),
-                    peer_urls: member.peer_urls.clone(),
-                    is_learner: member.is_learner,
-                })
-                .collect(),
+            state: restored.state().to_string(),
+            members,
             revision_before: summary.revision_before,
             revision_after: summary.revision_after,
             compact_revision: summary.compact_revision,
-            hash_kv: plan.as_ref().map(|(preview, _)| HashDocument {
-                hash: format!("{:08x}", preview.hash_kv.hash),
-                hash_revision: preview.hash_kv.revision,
-                compact_revision: Some(preview.hash_kv.compact_revision).filter(|revision| *revision >= 0),
+            hash_kv: plan.map(|plan| HashDocument {
+                hash: format!("{:08x}", plan.hash_kv.hash),
+                hash_revision: plan.hash_kv.revision,
+                compact_revision: Some(plan.hash_kv.compact_revision).filter(|revision| *revision >= 0),
             }),
             db_size: summary.db_size,
             db_size_in_use: restored.in_use(),
@@ -143,18 +203,17 @@ impl Restore {
             written_by: summary.written_by.to_string(),
             written_for: summary.written_for.to_string(),
             starts_on: lines(summary.starts_on),
-            digest: match restored.report.digest {
+            digest: match report.digest {
                 Some(DigestVerdict::Matches) => "matches",
                 Some(DigestVerdict::Differs { .. }) => "differs",
                 _ => "absent",
             },
             corrections: summary.corrections.iter().map(words::correction).map(told).collect(),
             warnings: warnings.into_iter().map(told).collect(),
-            target: plan.map(|(preview, problem)| TargetDocument {
-                usable: problem.is_none(),
-                problem,
-                space: preview
-                    .survey
+            target: plan.map(|plan| TargetDocument {
+                usable: plan.problem.is_none(),
+                problem: plan.problem.as_ref().map(ToString::to_string),
+                space: plan
                     .rooms
                     .iter()
                     .map(|room| SpaceDocument {

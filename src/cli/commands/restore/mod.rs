@@ -1,3 +1,4 @@
+mod all_members;
 mod commands;
 mod document;
 mod flags;
@@ -7,22 +8,27 @@ mod words;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use etcdsnap::bolt::Db;
+use etcdsnap::etcd::hash_kv::HashKv;
 use etcdsnap::etcd::line::EtcdLine;
 use etcdsnap::etcd::peer_url::{InitialCluster, PeerUrl};
+use etcdsnap::kube::unix_time::UnixTime;
 use etcdsnap::ops::Settings;
 use etcdsnap::ops::reader::Reader;
-use etcdsnap::ops::rebuild::Changes;
+use etcdsnap::ops::rebuild::{Changes, Refusal};
 use etcdsnap::ops::restore::{
-    Corrections, Fingerprint, Membership, Placement, Preview, Request, RestoreError, Restored, StartsOn,
-    preview, restore,
+    AllRestored, Corrections, Existing, Fingerprint, Membership, OutDir, Placement, Preview, Request,
+    RestoreError, Restored, Room, StartsOn, Summary, TargetError, Warning, preview, preview_all, restore,
+    restore_all,
 };
-use etcdsnap::ops::verify::{Options, Values};
+use etcdsnap::ops::verify::{Options, Report, Values};
 use etcdsnap::source::Source;
 
 use flags::{BumpArgument, OwnerArgument, parse_bump, parse_mode, parse_owner};
 
+use self::all_members::AllMembers;
 use super::{PageFormat, write_json};
 use crate::cli::changed::{self, Remark};
 use crate::cli::decryption::Decryption;
@@ -47,17 +53,17 @@ use crate::cli::{Context, Outcome, progress, tell};
 /// the same --initial-cluster; start etcd only when all of them are restored. The
 /// state that is printed must be the same on all of them.
 ///
-/// Options that leave keys out or cleanse have the database written anew: the result
-/// is not the cluster that was saved, and says so. They must be the same on every node.
+/// Options that leave keys out or cleanse have the database written anew. What is
+/// left out is told, and the result is not the cluster that was saved.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = flags::lines_help())]
 pub(crate) struct Restore {
     /// The snapshot
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Name of this member
-    #[arg(long, default_value = "default")]
-    name: String,
+    /// Name of this member [default: default]
+    #[arg(long)]
+    name: Option<String>,
     /// Where the new directory goes [default: NAME.etcd]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -70,12 +76,15 @@ pub(crate) struct Restore {
     /// Sets clusters with the same URLs apart
     #[arg(long, value_name = "TOKEN", default_value = "etcd-cluster")]
     initial_cluster_token: String,
-    /// Peer URLs of this member, as in --initial-cluster
-    #[arg(long, value_name = "URLS", default_value = "http://localhost:2380")]
-    initial_advertise_peer_urls: String,
+    /// Peer URLs of this member, as in --initial-cluster [default:
+    /// http://localhost:2380]
+    #[arg(long, value_name = "URLS")]
+    initial_advertise_peer_urls: Option<String>,
     /// Members that start without a vote, by name: NAME,NAME...
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     learners: Vec<String>,
+    #[command(flatten)]
+    all: AllMembers,
     /// Write for this line of etcd: 3.4, 3.5, 3.6 or 3.7, or a version of it [default:
     /// as the snapshot, at least 3.5]
     #[arg(long, value_name = "VERSION")]
@@ -118,6 +127,10 @@ pub(crate) struct Restore {
     /// Mode of the data directory [default: 700, or as it is]
     #[arg(long, value_name = "MODE", value_parser = parse_mode)]
     mode: Option<u32>,
+    /// Move a member that is there aside, to DIR/member.bak-TIME, and its WAL with it;
+    /// nothing is ever deleted
+    #[arg(long)]
+    force: bool,
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t = PageFormat::Text)]
     output: PageFormat,
@@ -136,6 +149,86 @@ pub(crate) struct Restore {
     kubernetes: KubernetesKeys,
 }
 
+const URL_HINT: &str = "a URL is https://HOST:PORT, with nothing behind the port";
+
+/// Where the restore goes.
+enum Place {
+    One(Placement),
+    All(OutDir),
+}
+
+/// What was restored, or would be.
+enum Done {
+    One(Restored),
+    All(AllRestored),
+}
+
+/// What is known of a restore that was not carried out.
+struct Foreseen {
+    hash_kv: HashKv,
+    rooms: Vec<Room>,
+    problem: Option<TargetError>,
+    refusal: Option<Refusal>,
+}
+
+impl Done {
+    fn summary(&self) -> &Summary {
+        match self {
+            Self::One(restored) => &restored.summary,
+            Self::All(restored) => &restored.summary,
+        }
+    }
+
+    fn report(&self) -> &Report {
+        match self {
+            Self::One(restored) => &restored.report,
+            Self::All(restored) => &restored.report,
+        }
+    }
+
+    fn state(&self) -> Fingerprint {
+        match self {
+            Self::One(restored) => restored.state,
+            Self::All(restored) => restored.state,
+        }
+    }
+
+    fn warnings(&self) -> &[Warning] {
+        match self {
+            Self::One(restored) => &restored.warnings,
+            Self::All(restored) => &restored.warnings,
+        }
+    }
+
+    /// The directory that was restored to.
+    fn directory(&self) -> &Path {
+        match self {
+            Self::One(restored) => &restored.data_dir,
+            Self::All(restored) => &restored.out_dir,
+        }
+    }
+
+    /// Bytes of the database's pages that hold something, if that is known.
+    fn in_use(&self) -> Option<u64> {
+        if self.summary().changed.is_some() {
+            return Some(self.summary().db_size);
+        }
+        Some(self.report().facts?.pages.in_use.saturating_mul(self.summary().page_size))
+    }
+
+    /// Leases that are in the database, if that is known.
+    fn leases(&self) -> Option<u64> {
+        let removed = self.summary().changed.as_ref().map_or(0, |outcome| outcome.leases_removed);
+        Some(self.report().facts?.leases.saturating_sub(removed))
+    }
+}
+
+/// A plan in the two parts that are told of it.
+fn foreseen<R>(preview: Preview<R>, done: impl FnOnce(R) -> Done) -> (Done, Foreseen) {
+    let Preview { restored, hash_kv, survey, refusal } = preview;
+    (done(restored), Foreseen { hash_kv, rooms: survey.rooms, problem: survey.problem, refusal })
+}
+
 impl Restore {
     /// The file that it reads.
     pub(crate) fn inputs(&self) -> Vec<PathBuf> {
@@ -143,7 +236,11 @@ impl Restore {
     }
 
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
-        let (mut request, placement) = self.request()?;
+        let mut request = self.request()?;
+        let place = match self.all.out_dir(self)? {
+            Some(out_dir) => Place::All(out_dir),
+            None => Place::One(self.placement()?),
+        };
         request.keyring = self.decryption.keyring(context)?.map(Arc::new);
         let source = self.opening.source(&self.file)?;
         let total = source.bytes().len() as u64;
@@ -162,62 +259,67 @@ impl Restore {
                 hashed => written.min(hashed),
             }
         };
+        let foresee = || match &place {
+            Place::One(placement) => {
+                preview(&source, &request, placement, &settings).map(|plan| foreseen(plan, Done::One))
+            }
+            Place::All(out_dir) => {
+                preview_all(&source, &request, out_dir, &settings).map(|plan| foreseen(plan, Done::All))
+            }
+        };
         if self.dry_run {
-            let answer = progress::watch(context, "checking", total, done, || {
-                preview(&source, &request, &placement, &settings)
-            });
-            let answer = answer.map_err(|error| self.failure(error, &source))?;
-            return self.tell_preview(context, answer);
+            let answer = progress::watch(context, "checking", total, done, foresee);
+            return self.tell_plan(context, answer, &source);
         }
-        let restored = progress::watch(context, "restoring", total, done, || {
-            restore(&source, &request, &placement, &settings)
+        let restored = progress::watch(context, "restoring", total, done, || match &place {
+            Place::One(placement) => restore(&source, &request, placement, &settings).map(Done::One),
+            Place::All(out_dir) => restore_all(&source, &request, out_dir, &settings).map(Done::All),
         });
         let restored = match restored {
-            Ok(restored) => restored,
-            Err(RestoreError::Refused(refusal)) => {
-                // What it would come to is the reason, so it is shown whole.
-                let plan = preview(&source, &request, &placement, &settings);
-                self.tell_preview(context, plan.map_err(|error| self.failure(error, &source))?)?;
-                return Err(changed::refused(refusal));
-            }
-            Err(error) => return Err(self.failure(error, &source)),
+            // What it would come to is the reason, so it is shown whole.
+            Err(RestoreError::Refused(_)) => return self.tell_plan(context, foresee(), &source),
+            restored => restored.map_err(|error| self.failure(error, &source))?,
         };
         let told = self.tell(context, &restored, None);
         let told = told.and_then(|()| context.out.flush().map_err(Failure::from));
         told.map_err(|failure| {
-            failure.hint(format!("{} was restored all the same", shown(&restored.data_dir)))
+            failure.hint(format!("{} was restored all the same", shown(restored.directory())))
         })?;
         Ok(Outcome::Yes)
     }
 
-    /// The plan, and then what a restore would have come to.
-    fn tell_preview(&self, context: &mut Context<'_>, mut preview: Preview) -> Result<Outcome, Failure> {
-        let problem = preview.survey.problem.take();
-        let words = problem.as_ref().map(ToString::to_string);
-        self.tell(context, &preview.restored, Some((&preview, words)))?;
-        if let Some(refusal) = preview.refusal {
-            context.out.flush()?;
-            return Err(changed::refused(refusal));
-        }
-        match problem {
-            None => Ok(Outcome::Yes),
-            Some(problem) => Err(problem.into()),
+    /// What a restore would do, and why it would not.
+    fn tell_plan(
+        &self,
+        context: &mut Context<'_>,
+        answer: Result<(Done, Foreseen), RestoreError>,
+        source: &Source,
+    ) -> Result<Outcome, Failure> {
+        let (restored, plan) = answer.map_err(|error| self.failure(error, source))?;
+        self.tell(context, &restored, Some(&plan))?;
+        match (plan.refusal, plan.problem) {
+            (None, None) => Ok(Outcome::Yes),
+            (Some(refusal), _) => {
+                context.out.flush()?;
+                Err(changed::refused(refusal))
+            }
+            (None, Some(problem)) => Err(self.failure(problem.into(), source)),
         }
     }
 
     fn tell(
         &self,
         context: &mut Context<'_>,
-        restored: &Restored,
-        plan: Option<(&Preview, Option<String>)>,
+        restored: &Done,
+        plan: Option<&Foreseen>,
     ) -> Result<(), Failure> {
-        let mut warnings: Vec<_> =
-            restored.warnings.iter().map(|warning| words::words(warning, self)).collect();
-        if let Some(outcome) = &restored.summary.changed {
+        let warnings = restored.warnings().iter().map(|warning| words::words(warning, self));
+        let mut warnings: Vec<_> = warnings.collect();
+        if let Some(outcome) = &restored.summary().changed {
             warnings.extend(changed::warnings(outcome).into_iter().map(Remark::into_parts));
         }
         if self.is_bump_implied() {
-            warnings.push(words::bump_implied(&restored.summary));
+            warnings.push(words::bump_implied(restored.summary()));
         }
         for (_, text) in &warnings {
             // Not even --quiet hides a trap.
@@ -225,11 +327,17 @@ impl Restore {
         }
         match self.output {
             PageFormat::Json => write_json(context.out, &self.document(restored, plan, warnings)),
-            PageFormat::Text => self.text(context, restored, plan),
+            PageFormat::Text => self.page(context.out, restored, plan),
         }
     }
 
     fn failure(&self, error: RestoreError, source: &Source) -> Failure {
+        if let (RestoreError::Target(TargetError::NotEmpty { .. }), true) = (&error, self.all.is_asked_for())
+        {
+            return Failure::new(error.to_string()).hint(
+                "name an --out-dir that is not there yet: what is there is never touched, be it complete or not ours",
+            );
+        }
         if let RestoreError::NotADatabase(error) = error {
             let error = etcdsnap::etcd::snapshot::SnapshotError::NotADatabase {
                 path: self.file.clone(),
@@ -239,6 +347,10 @@ impl Restore {
             return error.into();
         }
         error.into()
+    }
+
+    fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or("default")
     }
 
     /// What is to be left out or changed.
@@ -264,7 +376,7 @@ impl Restore {
         if self.is_bump_implied() { Some(BumpArgument::Auto) } else { self.bump_revision }
     }
 
-    fn request(&self) -> Result<(Request, Placement), Failure> {
+    fn request(&self) -> Result<Request, Failure> {
         let bump = self.bump().and_then(BumpArgument::bump);
         let automatic = self.bump() == Some(BumpArgument::Auto);
         if !automatic && bump.is_some() != self.mark_compacted {
@@ -272,14 +384,9 @@ impl Restore {
                 "with a higher revision, clients that watch from an old one must be told to start anew",
             ));
         }
-        let url_hint = "a URL is https://HOST:PORT, with nothing behind the port";
         let cluster = InitialCluster::parse(&self.initial_cluster)
-            .map_err(|error| Failure::usage(format!("--initial-cluster: {error}")).hint(url_hint))?;
-        let advertised = PeerUrl::parse_list(&self.initial_advertise_peer_urls).map_err(|error| {
-            Failure::usage(format!("--initial-advertise-peer-urls: {error}")).hint(url_hint)
-        })?;
-        let data_dir = self.data_dir.clone().unwrap_or_else(|| PathBuf::from(format!("{}.etcd", self.name)));
-        let request = Request {
+            .map_err(|error| Failure::usage(format!("--initial-cluster: {error}")).hint(URL_HINT))?;
+        Ok(Request {
             membership: Membership {
                 cluster,
                 token: self.initial_cluster_token.clone(),
@@ -298,17 +405,34 @@ impl Restore {
             skip_hash_check: self.skip_hash_check,
             expected_state: self.expect_state,
             verify: Options { prefixes: self.kubernetes.prefixes(), values: Values::First, keyring: None },
-        };
-        let placement = Placement {
-            name: self.name.clone(),
+        })
+    }
+
+    fn placement(&self) -> Result<Placement, Failure> {
+        let advertised = self.initial_advertise_peer_urls.as_deref().unwrap_or("http://localhost:2380");
+        let advertised = PeerUrl::parse_list(advertised).map_err(|error| {
+            Failure::usage(format!("--initial-advertise-peer-urls: {error}")).hint(URL_HINT)
+        })?;
+        let data_dir =
+            self.data_dir.clone().unwrap_or_else(|| PathBuf::from(format!("{}.etcd", self.name())));
+        Ok(Placement {
+            name: self.name().to_owned(),
             advertised,
             data_dir,
             wal_dir: self.wal_dir.clone(),
             owner: self.owner.map(|OwnerArgument(owner)| owner),
             mode: self.mode,
-        };
-        Ok((request, placement))
+            existing: match self.force {
+                true => Existing::MoveAside { at: now() },
+                false => Existing::Refuse,
+            },
+        })
     }
+}
+
+fn now() -> UnixTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    i64::try_from(since).ok().and_then(UnixTime::from_seconds).unwrap_or(UnixTime::MAX)
 }
 
 fn shown(path: &Path) -> String {

@@ -1,44 +1,40 @@
 //! A restore, or the plan of one, as a page to read, and what to do next.
 
 use std::io::Write;
+use std::path::Path;
 
+use etcdsnap::etcd::membership::Member;
 use etcdsnap::etcd::wal::PREALLOCATED;
-use etcdsnap::ops::restore::{Preview, Restored};
+use etcdsnap::ops::restore::{Moved, Restored};
 
-use super::{Restore, lines, shown, words};
-use crate::cli::Context;
+use super::commands::quoted;
+use super::{Done, Foreseen, Restore, lines, shown, words};
 use crate::cli::changed;
 use crate::cli::failure::Failure;
 use crate::cli::output::size::{grouped, humanized};
 use crate::cli::output::text::{count, safe};
 
 impl Restore {
-    pub(super) fn text(
+    pub(super) fn page(
         &self,
-        context: &mut Context<'_>,
-        restored: &Restored,
-        plan: Option<(&Preview, Option<String>)>,
+        out: &mut dyn Write,
+        restored: &Done,
+        plan: Option<&Foreseen>,
     ) -> Result<(), Failure> {
-        let summary = &restored.summary;
-        let out = &mut *context.out;
-        let (file, data_dir) = (shown(&self.file), shown(&restored.data_dir));
-        match &plan {
-            Some(_) => writeln!(out, "would restore {file} to {data_dir}; nothing was written\n")?,
-            None => writeln!(out, "restored {file} to {data_dir}\n")?,
+        let summary = restored.summary();
+        let (file, directory) = (shown(&self.file), shown(restored.directory()));
+        let to = match restored {
+            Done::One(_) => directory,
+            Done::All(_) => format!("{directory}, all members"),
+        };
+        match plan {
+            Some(_) => writeln!(out, "would restore {file} to {to}; nothing was written\n")?,
+            None => writeln!(out, "restored {file} to {to}\n")?,
         }
-        row(out, "state", &format!("{}, the same on every node", restored.state))?;
-        row(
-            out,
-            "cluster",
-            &format!("{}, {}", summary.cluster, count(summary.members.len() as u64, "member", "members")),
-        )?;
-        let name_width = summary.members.iter().map(|member| member.name.chars().count()).max().unwrap_or(0);
-        for member in &summary.members {
-            let (name, urls) = (safe(member.name.as_bytes()), safe(member.peer_urls.join(",").as_bytes()));
-            let marks = [(member.is_learner, " learner"), (member.id == restored.node, " (this node)")];
-            let marks: String = marks.into_iter().filter(|(is, _)| *is).map(|(_, mark)| mark).collect();
-            row(out, "", &format!("{:>16}  {name:name_width$}  {urls}{marks}", member.id.to_string()))?;
-        }
+        row(out, "state", &format!("{}, the same on every node", restored.state()))?;
+        let members = count(summary.members.len() as u64, "member", "members");
+        row(out, "cluster", &format!("{}, {members}", summary.cluster))?;
+        members_rows(out, restored)?;
         let (before, after) = (summary.revision_before, summary.revision_after);
         let revision = |revision: i64| grouped(revision.unsigned_abs());
         let history = match summary.compact_revision {
@@ -51,8 +47,8 @@ impl Restore {
             None => format!("{}, as in the snapshot; never compacted", revision(after)),
         };
         row(out, "revision", &history)?;
-        if let Some((preview, _)) = &plan {
-            let hash = &preview.hash_kv;
+        if let Some(plan) = plan {
+            let hash = &plan.hash_kv;
             row(out, "HashKV", &format!("{:08x} at revision {}", hash.hash, revision(hash.revision)))?;
             if let Some(leases) = restored.leases() {
                 row(out, "leases", &grouped(leases))?;
@@ -65,50 +61,60 @@ impl Restore {
         }
         let in_use = restored.in_use().map(|bytes| format!(", {} in use", humanized(bytes)));
         row(out, "database", &(humanized(summary.db_size) + &in_use.unwrap_or_default()))?;
-        row(out, "WAL", &format!("{} in {}", humanized(PREALLOCATED), shown(&restored.wal_dir)))?;
-        row(
-            out,
-            "etcd",
-            &format!(
-                "written by {}, for {}; starts on {}",
-                summary.written_by,
-                summary.written_for,
-                lines(summary.starts_on).join(", ")
-            ),
-        )?;
-        for (index, (_, text)) in summary.corrections.iter().map(words::correction).enumerate() {
-            row(out, if index == 0 { "changed" } else { "" }, &text)?;
+        if let Done::One(restored) = restored {
+            row(out, "WAL", &format!("{} in {}", humanized(PREALLOCATED), shown(&restored.wal_dir)))?;
+            let moved = restored.moved_aside.iter();
+            let moved = moved.map(|moved| format!("{} to {}", shown(&moved.from), shown(&moved.to)));
+            rows(out, "aside", moved)?;
+            rows(out, "untouched", restored.left_alone.iter().map(|path| shown(path)))?;
         }
-        if let Some((preview, problem)) = plan {
-            for room in &preview.survey.rooms {
-                let (needed, free) = (humanized(room.needed), humanized(room.free));
-                row(out, "space", &format!("{needed} needed, {free} free in {}", shown(&room.path)))?;
-            }
-            match summary.quota {
-                None => row(out, "quota", "2 GiB, etcd's default, is enough")?,
-                Some(quota) => row(out, "quota", &format!("start etcd with --quota-backend-bytes={quota}"))?,
-            }
-            if let Some(outcome) = &summary.changed {
-                writeln!(out, "\nThe database is written anew:\n")?;
-                changed::text(out, outcome)?;
-            }
-            if preview.refusal.is_some() {
-                return Ok(());
-            }
-            let usable = problem.is_none();
-            let target = problem.map(|problem| format!("CANNOT BE USED: {}", safe(problem.as_bytes())));
-            row(out, "target", &target.unwrap_or_else(|| "can be used".to_owned()))?;
-            let first = if usable { "" } else { "make the target one that can be used; then " };
-            writeln!(out, "\nNext: {first}the same command without --dry-run, and with")?;
-            writeln!(out, "  --expect-state {}", restored.state)?;
-            writeln!(out, "It does what is written here, or refuses before anything appears.")?;
+        let starts_on = lines(summary.starts_on).join(", ");
+        let etcd =
+            format!("written by {}, for {}; starts on {starts_on}", summary.written_by, summary.written_for);
+        row(out, "etcd", &etcd)?;
+        rows(out, "changed", summary.corrections.iter().map(|correction| words::correction(correction).1))?;
+        if plan.is_none() {
+            changes(out, restored)?;
+        }
+        match (plan, restored) {
+            (Some(plan), _) => return self.plan_ends(out, restored, plan),
+            (None, Done::One(restored)) => self.next_steps(out, restored)?,
+            (None, Done::All(restored)) => self.next_steps_of_all(out, restored)?,
+        }
+        writeln!(
+            out,
+            "  check: `etcdctl endpoint status --cluster -w table`, `etcdctl member list -w table`"
+        )?;
+        if let Done::All(restored) = restored {
+            let directory = shown(&restored.out_dir);
+            writeln!(out, "  then remove {directory}: it holds all that the snapshot holds")?;
+        }
+        Ok(())
+    }
+
+    /// What only a plan has to say.
+    fn plan_ends(&self, out: &mut dyn Write, restored: &Done, plan: &Foreseen) -> Result<(), Failure> {
+        for room in &plan.rooms {
+            let (needed, free) = (humanized(room.needed), humanized(room.free));
+            row(out, "space", &format!("{needed} needed, {free} free in {}", shown(&room.path)))?;
+        }
+        match restored.summary().quota {
+            None => row(out, "quota", "2 GiB, etcd's default, is enough")?,
+            Some(quota) => row(out, "quota", &format!("start etcd with --quota-backend-bytes={quota}"))?,
+        }
+        let problem = plan.problem.as_ref();
+        let target =
+            problem.map(|problem| format!("CANNOT BE USED: {}", safe(problem.to_string().as_bytes())));
+        row(out, "target", &target.unwrap_or_else(|| "can be used".to_owned()))?;
+        changes(out, restored)?;
+        if plan.refusal.is_some() {
             return Ok(());
         }
-        if let Some(outcome) = &summary.changed {
-            writeln!(out, "\nThe database was written anew:\n")?;
-            changed::text(out, outcome)?;
-        }
-        self.next_steps(out, restored)
+        let first = if problem.is_none() { "" } else { "make the target one that can be used; then " };
+        writeln!(out, "\nNext: {first}the same command without --dry-run, and with")?;
+        writeln!(out, "  --expect-state {}", restored.state())?;
+        writeln!(out, "It does what is written here, or refuses before anything appears.")?;
+        Ok(())
     }
 
     fn next_steps(&self, out: &mut dyn Write, restored: &Restored) -> Result<(), Failure> {
@@ -130,7 +136,7 @@ impl Restore {
         writeln!(
             out,
             "  start etcd{when}, with --name {} and --data-dir {} (in a kubeadm manifest: the hostPath behind its data dir)",
-            safe(self.name.as_bytes()),
+            safe(self.name().as_bytes()),
             shown(&restored.data_dir)
         )?;
         if self.wal_dir.is_some() {
@@ -146,20 +152,76 @@ impl Restore {
                 "  empty data dir and --initial-cluster-state=existing, and wait for each before the next"
             )?;
         }
-        if summary.members.iter().any(|member| member.is_learner) {
-            writeln!(
-                out,
-                "  give learners a vote once they have caught up, one at a time: `etcdctl member promote ID`"
-            )?;
+        learners_step(out, &summary.members)?;
+        if !restored.moved_aside.is_empty() {
+            writeln!(out, "  to go back, stop etcd and put the old data in the place of the new:")?;
         }
-        writeln!(
-            out,
-            "  check: `etcdctl endpoint status --cluster -w table`, `etcdctl member list -w table`"
-        )?;
+        for moved in &restored.moved_aside {
+            writeln!(out, "    {}", way_back(moved))?;
+        }
         Ok(())
     }
 }
 
+/// The members with their URLs, and which this node is or where each was put.
+fn members_rows(out: &mut dyn Write, restored: &Done) -> std::io::Result<()> {
+    let members = &restored.summary().members;
+    let name_width = members.iter().map(|member| member.name.chars().count()).max().unwrap_or(0);
+    let mut member_row = |member: &Member, mark: &str| {
+        let (name, urls) = (safe(member.name.as_bytes()), safe(member.peer_urls.join(",").as_bytes()));
+        let learner = if member.is_learner { " learner" } else { "" };
+        row(out, "", &format!("{:>16}  {name:name_width$}  {urls}{learner}{mark}", member.id.to_string()))
+    };
+    match restored {
+        Done::One(restored) => members.iter().try_for_each(|member| {
+            member_row(member, if member.id == restored.node { " (this node)" } else { "" })
+        }),
+        Done::All(restored) => restored
+            .members
+            .iter()
+            .try_for_each(|(member, path)| member_row(member, &format!(" in {}", shown(path)))),
+    }
+}
+
+/// What was left out or changed, if anything was.
+fn changes(out: &mut dyn Write, restored: &Done) -> std::io::Result<()> {
+    let Some(outcome) = &restored.summary().changed else { return Ok(()) };
+    let mut text = Vec::new();
+    changed::text(&mut text, outcome)?;
+    writeln!(out, "\nThe database is written anew:\n")?;
+    out.write_all(text.trim_ascii_end())?;
+    writeln!(out)
+}
+
+/// What to do about learners, if there are any.
+pub(super) fn learners_step(out: &mut dyn Write, members: &[Member]) -> std::io::Result<()> {
+    if !members.iter().any(|member| member.is_learner) {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "  give learners a vote once they have caught up, one at a time: `etcdctl member promote ID`"
+    )
+}
+
 fn row(out: &mut dyn Write, title: &str, text: &str) -> std::io::Result<()> {
     writeln!(out, "  {title:<10}{text}")
+}
+
+/// Rows of which only the first has the title.
+fn rows(out: &mut dyn Write, title: &str, texts: impl Iterator<Item = String>) -> std::io::Result<()> {
+    for (index, text) in texts.enumerate() {
+        row(out, if index == 0 { title } else { "" }, &text)?;
+    }
+    Ok(())
+}
+
+/// The commands that undo what was moved aside. The new data is kept, too.
+fn way_back(moved: &Moved) -> String {
+    let path = |path: &Path| quoted(path.as_os_str().as_encoded_bytes());
+    let (from, to) = (path(&moved.from), path(&moved.to));
+    if moved.to.starts_with(&moved.from) {
+        return format!("mv {from}/*.wal /somewhere/else/ && mv {to}/* {from}/");
+    }
+    format!("mv {from} {from}.restored && mv {to} {from}")
 }

@@ -28,8 +28,9 @@ pub(super) fn words(warning: &Warning, args: &Restore) -> (&'static str, String)
         Warning::AuthEnabled { users } => (
             "auth-enabled",
             format!(
-                "authentication is on: the restored cluster asks for the passwords of the old one ({})",
-                count(*users as u64, "user", "users")
+                "authentication is on: the restored cluster asks for the passwords of the old one ({}{})",
+                count(*users as u64, "user", "users"),
+                if args.cleansing.resets_root_password() { ", of which root has the new one" } else { "" }
             ),
         ),
         Warning::IdsOfOldCluster(ids) => (
@@ -82,6 +83,14 @@ pub(super) fn words(warning: &Warning, args: &Restore) -> (&'static str, String)
             format!(
                 "{} in the snapshot: see `etcdsnap verify`",
                 count(*number, "suspicious finding", "suspicious findings")
+            ),
+        ),
+        Warning::LabelNotKept { path, error } => (
+            "label-not-kept",
+            format!(
+                "the SELinux label of what was there could not be given to {} ({}): `restorecon -R` on the directory sets it by the rules of this host",
+                safe(path.file_name().unwrap_or_default().as_encoded_bytes()),
+                safe(error.as_bytes())
             ),
         ),
         _ => ("other", format!("{warning:?}")),

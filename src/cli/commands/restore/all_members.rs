@@ -1,0 +1,127 @@
+//! All members at once: the flags, and what to do with the result.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use etcdsnap::ops::restore::{AllRestored, Form, OutDir};
+
+use super::Restore;
+use super::commands::quoted;
+use super::flags::OwnerArgument;
+use super::page::learners_step;
+use crate::cli::failure::Failure;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct AllMembers {
+    /// Restore every member of --initial-cluster, from one read of the file
+    #[arg(long, requires = "out_dir")]
+    all_members: bool,
+    /// Where the members go, each to DIR/NAME: a directory that is absent or empty
+    #[arg(long, value_name = "DIR", requires = "all_members")]
+    out_dir: Option<PathBuf>,
+    /// One archive DIR/NAME.tar a member instead, ready to ship
+    #[arg(long, requires = "all_members")]
+    tar: bool,
+}
+
+impl AllMembers {
+    pub(super) fn is_asked_for(&self) -> bool {
+        self.all_members
+    }
+
+    pub(super) fn is_tar(&self) -> bool {
+        self.tar
+    }
+
+    /// Where all members go, if all are asked for.
+    pub(super) fn out_dir(&self, args: &Restore) -> Result<Option<OutDir>, Failure> {
+        let Some(path) = self.out_dir.as_ref().filter(|_| self.all_members) else { return Ok(None) };
+        for (given, flag, why) in [
+            (args.name.is_some(), "--name", "the names are those of --initial-cluster"),
+            (
+                args.initial_advertise_peer_urls.is_some(),
+                "--initial-advertise-peer-urls",
+                "each member announces its URLs of --initial-cluster",
+            ),
+            (
+                args.data_dir.is_some(),
+                "--data-dir",
+                "each member goes to a directory of its own below --out-dir",
+            ),
+            (args.wal_dir.is_some(), "--wal-dir", "each WAL goes with its member, to member/wal"),
+            (args.force, "--force", "nothing is replaced; name an --out-dir that is not there yet"),
+            (
+                args.mode.is_some() && self.tar,
+                "--mode",
+                "there is no data directory in an archive; its mode is that of the one it is unpacked in",
+            ),
+        ] {
+            if given {
+                let with = if flag == "--mode" { "--tar" } else { "--all-members" };
+                return Err(Failure::usage(format!("{flag} cannot be used with {with}")).hint(why));
+            }
+        }
+        let form = if self.tar { Form::Archives } else { Form::Directories };
+        let owner = args.owner.map(|OwnerArgument(owner)| owner);
+        Ok(Some(OutDir { path: path.clone(), form, owner, mode: args.mode }))
+    }
+}
+
+impl Restore {
+    pub(super) fn next_steps_of_all(
+        &self,
+        out: &mut dyn Write,
+        restored: &AllRestored,
+    ) -> Result<(), Failure> {
+        writeln!(out, "\nNext:")?;
+        writeln!(
+            out,
+            "  stop etcd on every node and move the old data aside there: `mv /var/lib/etcd/member /var/lib/etcd/member.old`"
+        )?;
+        writeln!(
+            out,
+            "  copy to each node its own, and to none another's (/var/lib/etcd: what its --data-dir is there):"
+        )?;
+        for (member, path) in &restored.members {
+            let host = host_of(&member.peer_urls).unwrap_or_else(|| member.name.clone());
+            writeln!(out, "    {}", self.shipping(path, &host))?;
+        }
+        if !self.tar_keeps_owner() {
+            writeln!(
+                out,
+                "  give it to the user that etcd runs as there, if that is not root: `chown -R etcd:etcd /var/lib/etcd`"
+            )?;
+        }
+        writeln!(out, "  start etcd on all of them, once all are there, each with its own --name")?;
+        learners_step(out, &restored.summary.members)?;
+        Ok(())
+    }
+
+    fn tar_keeps_owner(&self) -> bool {
+        self.all.tar && self.owner.is_some()
+    }
+
+    /// The command that brings a member to its node.
+    fn shipping(&self, path: &Path, host: &str) -> String {
+        // Nothing in a host is a flag to ssh, or a word to a shell.
+        let node = quoted(format!("root@{host}").as_bytes());
+        if self.all.tar {
+            let archive = quoted(path.as_os_str().as_encoded_bytes());
+            return format!(
+                "ssh {node} 'mkdir -p -m 700 /var/lib/etcd && tar -xpf - -C /var/lib/etcd' < {archive}"
+            );
+        }
+        let member = quoted(path.join("member").as_os_str().as_encoded_bytes());
+        format!("rsync -aS {member} {node}:/var/lib/etcd/")
+    }
+}
+
+/// The host of a member's first URL, if it has one that is no socket.
+fn host_of(peer_urls: &[String]) -> Option<String> {
+    let (_, rest) = peer_urls
+        .iter()
+        .find_map(|url| url.split_once("://").filter(|(scheme, _)| scheme.starts_with("http")))?;
+    let host = rest.rsplit_once(':').map_or(rest, |(host, _)| host);
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    Some(host.to_owned())
+}
