@@ -21,20 +21,16 @@ impl Remark {
     pub(crate) fn new(code: &'static str, text: impl Into<String>) -> Self {
         Self { code, text: text.into() }
     }
+
+    /// The name and the text.
+    pub(crate) fn into_parts(self) -> (&'static str, String) {
+        (self.code, self.text)
+    }
 }
 
 /// `1 entry`, `12 entries`.
 pub(crate) fn entries(number: u64) -> String {
     count(number, "entry", "entries")
-}
-
-/// Whether a client sees the same: only history or free pages may have gone.
-pub(crate) fn is_faithful(outcome: &Outcome) -> bool {
-    outcome.left_out.keys == 0
-        && outcome.leases_removed == 0
-        && outcome.keys_expired == 0
-        && outcome.keys_detached == 0
-        && !outcome.auth_disabled
 }
 
 fn number(number: i64) -> String {
@@ -82,6 +78,9 @@ pub(crate) fn text(out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
     }
     if outcome.auth_disabled {
         writeln!(out, "  auth          turned off; users and roles stay")?;
+    }
+    if outcome.root_password {
+        writeln!(out, "  user root     has the password of the hash given, and role root")?;
     }
     let left_out = &outcome.left_out;
     if left_out.keys > 0 {
@@ -177,7 +176,7 @@ pub(crate) fn warnings(outcome: &Outcome) -> Vec<Remark> {
         let keys = count(outcome.left_out.keys, "key is", "keys are");
         warnings.push(Remark::new(
             "not-faithful",
-            format!("{keys} left out: what is restored from this is not the cluster that was saved"),
+            format!("{keys} left out: the result is not the cluster that was saved"),
         ));
     }
     if outcome.concerns.unreadable > 0 {
@@ -217,6 +216,7 @@ pub(crate) struct ChangedDocument {
     keys_expired: u64,
     keys_detached: u64,
     auth_disabled: bool,
+    root_password: bool,
     left_out_keys: u64,
     left_out_bytes: u64,
     left_out: Vec<LeftOutDocument>,
@@ -289,6 +289,7 @@ impl ChangedDocument {
             keys_expired: outcome.keys_expired,
             keys_detached: outcome.keys_detached,
             auth_disabled: outcome.auth_disabled,
+            root_password: outcome.root_password,
             left_out_keys: outcome.left_out.keys,
             left_out_bytes: outcome.left_out.bytes,
             left_out: left_out.collect(),

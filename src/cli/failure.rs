@@ -332,9 +332,14 @@ impl From<RestoreError> for Failure {
             RestoreError::CannotDowngrade { .. } => failure
                 .hint("upstream's downgrade ends at 3.5, too: restore with --target-version 3.5 --downgrade"),
             RestoreError::OtherState { .. } => Self::no(failure.message)
-                .hint("this node's snapshot is another file than the other node's, or flags differ that must be the same: --initial-cluster, --initial-cluster-token, --bump-revision, --target-version and others")
+                .hint("this node's snapshot is another file than the other node's, or flags differ that must be the same: --initial-cluster, --initial-cluster-token, --bump-revision, --target-version, what is left out, and others")
                 .hint("compare `sha256sum FILE` on both, and take the command line that the first restore printed; nothing was written"),
             RestoreError::HashKv(error) => error.into(),
+            RestoreError::Rebuild(error) => error.into(),
+            RestoreError::Refused(refusal) => super::changed::refused(refusal),
+            RestoreError::NotAsPlanned(_) => failure.hint(
+                "the disk did not keep what was written to it, or the source changed; nothing was published",
+            ),
             RestoreError::Members(NewMembersError::UnknownLearner { .. }) => {
                 failure.hint("--learners takes names that --initial-cluster has")
             }

@@ -92,6 +92,11 @@ impl KubernetesKeys {
     pub(crate) fn prefixes(&self) -> Prefixes {
         if self.etcd_prefix.is_empty() { Prefixes::well_known() } else { Prefixes::new(&self.etcd_prefix) }
     }
+
+    /// The values of `--etcd-prefix`.
+    pub(crate) fn given(&self) -> &[String] {
+        &self.etcd_prefix
+    }
 }
 
 impl Reading {

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use clap::Args;
 
 use etcdsnap::bolt::Db;
+use etcdsnap::etcd::root_user::{NoPasswordHash, PasswordHash};
 use etcdsnap::kube::manifest::scope::Pattern;
 use etcdsnap::kube::select::arguments::Request as TypeRequest;
 use etcdsnap::ops::Settings;
@@ -64,6 +65,10 @@ pub(crate) struct Cleansing {
     /// Turn authentication off, as `etcdctl auth disable` does; users and roles stay
     #[arg(long, help_heading = CLEANSE)]
     disable_auth: bool,
+    /// Give user root the password with this bcrypt hash, and role root; both are made if
+    /// they are not there: '$2a$10$...'
+    #[arg(long, value_name = "HASH", help_heading = CLEANSE)]
+    reset_root_password: Option<String>,
     /// Write the tree anew, without free pages; any option above does, too
     #[arg(long, help_heading = CLEANSE)]
     defrag: bool,
@@ -89,6 +94,7 @@ impl Cleansing {
         reader: &Reader<'_>,
         settings: &Settings<'_>,
     ) -> Result<Changes, Failure> {
+        let root_password = self.root_password()?;
         let patterns = |texts: &[String]| texts.iter().map(Pattern::new).collect();
         let bytes = |text: &OsString| text.as_bytes().to_vec();
         let hex = self.drop_prefix_hex.iter().map(|prefix| prefix.bytes().to_vec());
@@ -120,11 +126,80 @@ impl Cleansing {
                 (false, false) => Leases::Keep,
             },
             disable_auth: self.disable_auth,
+            root_password,
             defrag: self.defrag,
             bump_to: None,
             accept_reclaim: self.accept_reclaim,
             accept_orphans: self.accept_orphans,
         })
+    }
+
+    /// The hash. A text that is none is not repeated: it may be the password itself.
+    fn root_password(&self) -> Result<Option<PasswordHash>, Failure> {
+        let Some(text) = &self.reset_root_password else { return Ok(None) };
+        let hash = text.parse().map_err(|error: NoPasswordHash| {
+            Failure::usage(format!("--reset-root-password takes a bcrypt hash: {error}"))
+                .hint("make one with `htpasswd -nBC 10 root`, and take what is behind the colon")
+                .hint("in single quotes, as a shell puts other things where it finds $: '$2a$10$...'")
+        })?;
+        Ok(Some(hash))
+    }
+
+    /// Whether keys are to be left out, so that history must begin anew.
+    pub(crate) fn is_selective(&self) -> bool {
+        !self.drop_prefix.is_empty()
+            || !self.drop_prefix_hex.is_empty()
+            || !self.keep_prefix.is_empty()
+            || !self.drop_resource.is_empty()
+            || !self.include_namespaces.is_empty()
+            || !self.exclude_namespaces.is_empty()
+    }
+
+    /// Whether user root gets another password.
+    pub(crate) fn resets_root_password(&self) -> bool {
+        self.reset_root_password.is_some()
+    }
+
+    /// Whether anything was asked for.
+    pub(crate) fn is_given(&self) -> bool {
+        !self.words().is_empty()
+    }
+
+    /// The options as they can be given again, each with its value. The hash of a
+    /// password is not among them: something stands in its place.
+    pub(crate) fn words(&self) -> Vec<(&'static str, Option<Vec<u8>>)> {
+        let mut words = Vec::new();
+        let bytes = |text: &OsString| Some(text.as_bytes().to_vec());
+        words.extend(self.drop_prefix.iter().map(|prefix| ("--drop-prefix", bytes(prefix))));
+        let hex = self.drop_prefix_hex.iter().map(|prefix| super::output::text::hex(prefix.bytes()));
+        words.extend(hex.map(|digits| ("--drop-prefix-hex", Some(digits.into_bytes()))));
+        words.extend(self.keep_prefix.iter().map(|prefix| ("--keep-prefix", bytes(prefix))));
+        for (flag, list) in [
+            ("--drop-resource", &self.drop_resource),
+            ("--include-namespaces", &self.include_namespaces),
+            ("--exclude-namespaces", &self.exclude_namespaces),
+        ] {
+            words.extend((!list.is_empty()).then(|| (flag, Some(list.join(",").into_bytes()))));
+        }
+        words.extend(self.compact.map(|at| {
+            let at = match at {
+                CompactAt::Now => "now".to_owned(),
+                CompactAt::Revision(revision) => revision.to_string(),
+            };
+            ("--compact", Some(at.into_bytes()))
+        }));
+        let password = self.reset_root_password.as_ref();
+        words.extend(password.map(|_| ("--reset-root-password", Some(b"$HASH".to_vec()))));
+        let switches = [
+            ("--accept-reclaim", self.accept_reclaim),
+            ("--accept-orphans", self.accept_orphans),
+            ("--expire-leases", self.expire_leases),
+            ("--detach-leases", self.detach_leases),
+            ("--disable-auth", self.disable_auth),
+            ("--defrag", self.defrag),
+        ];
+        words.extend(switches.into_iter().filter(|(_, given)| *given).map(|(switch, _)| (switch, None)));
+        words
     }
 
     fn types(

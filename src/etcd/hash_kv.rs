@@ -139,6 +139,22 @@ pub fn hash_kv(
     (HashKv { hash: hash.value(), revision, compact_revision: compact }, faults)
 }
 
+/// Whether a record has a part in the hash at `revision` of a store compacted at
+/// `compact`; `is_alive` tells of one whether it is the newest of its key at `revision`,
+/// and no deletion.
+pub(crate) fn counts(
+    key: &RevisionKey,
+    revision: i64,
+    compact: i64,
+    is_alive: impl FnOnce() -> bool,
+) -> bool {
+    let main = key.revision.main;
+    if main > revision || (main == compact && key.tombstone) {
+        return false;
+    }
+    main > compact || is_alive()
+}
+
 struct Checksum<'k> {
     /// Offsets of the records that are alive, ascending; `None` if all count.
     keep: Option<&'k [FileOffset]>,
@@ -148,20 +164,18 @@ struct Checksum<'k> {
 
 impl Checksum<'_> {
     fn counts(&self, key: &RevisionKey, offset: FileOffset, keep: &mut &[FileOffset]) -> bool {
-        let main = key.revision.main;
-        if main > self.revision || (main == self.compact && key.tombstone) {
-            return false;
-        }
-        if main > self.compact || self.keep.is_none_or(<[_]>::is_empty) {
-            return true;
-        }
-        // Elements of a page come with ascending offsets.
-        while let Some((first, rest)) = keep.split_first()
-            && *first < offset
-        {
-            *keep = rest;
-        }
-        keep.first() == Some(&offset)
+        counts(key, self.revision, self.compact, || {
+            if self.keep.is_none_or(<[_]>::is_empty) {
+                return true;
+            }
+            // Elements of a page come with ascending offsets.
+            while let Some((first, rest)) = keep.split_first()
+                && *first < offset
+            {
+                *keep = rest;
+            }
+            keep.first() == Some(&offset)
+        })
     }
 }
 

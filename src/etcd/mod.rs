@@ -29,6 +29,7 @@ pub mod raft;
 pub mod record;
 pub mod remnant;
 pub mod revision;
+pub mod root_user;
 pub mod schema;
 pub mod snap_file;
 pub mod snapshot;

@@ -7,6 +7,7 @@
 #![cfg(feature = "cli")]
 
 mod carved;
+mod cleansed;
 mod client;
 mod gateway;
 mod learners;

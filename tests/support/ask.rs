@@ -9,7 +9,7 @@ use etcdsnap::etcd::snapshot::Snapshot;
 use etcdsnap::etcd::state::State;
 use etcdsnap::ops::finding::{Check, Grade};
 use etcdsnap::ops::restore::{
-    self, Bump, Existing, Membership, Placement, Plan, Request, RestoreError, Restored,
+    self, Bump, Database, Existing, Membership, Placement, Plan, Request, RestoreError, Restored,
 };
 use etcdsnap::ops::verify::{self, Report};
 use etcdsnap::ops::{Progress, Settings, hashkv, keys, list, lookup, member_list, pages, status};
@@ -191,9 +191,12 @@ pub fn questions(file: &[u8]) {
 pub fn plans(file: &[u8]) {
     let Ok(db) = Db::open(file) else { return };
     for bump in [None, Some(0), Some(1_000_000_000), Some(u64::MAX)] {
-        if let Ok(plan) = Plan::new(&db, &request(bump)) {
+        let settings = Settings { threads: threads(2), skip_damaged: false, progress: &Progress::default() };
+        if let Ok(plan) = Plan::new(&db, &request(bump), &settings)
+            && let Database::Patched(patched) = &plan.database
+        {
             let options = WalkOptions { threads: threads(1), only: None, progress: None };
-            let _ = walk(&plan.patched.db(), &(), &options);
+            let _ = walk(&patched.db(), &(), &options);
         }
     }
 }

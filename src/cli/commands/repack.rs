@@ -247,7 +247,7 @@ impl Repack {
             revision,
             compact_revision,
             live_keys,
-            faithful: changed.is_none_or(changed::is_faithful),
+            faithful: changed.is_none_or(|outcome| outcome.is_faithful()),
             changes: changed.map(ChangedDocument::of),
             wal: wal.map(|(tail, complete)| WalDocument {
                 applied_index: tail.applied.0,

@@ -1,5 +1,7 @@
 //! What is to be changed, as data, and which keys that leaves out.
 
+use crate::bolt::Entries;
+use crate::etcd::root_user::PasswordHash;
 use crate::kube::manifest::scope::Pattern;
 use crate::kube::registry_key::{Prefixes, RegistryKey};
 use crate::ops::list::TypeKey;
@@ -15,6 +17,8 @@ pub struct Changes {
     pub leases: Leases,
     /// Turn authentication off, as `etcdctl auth disable` does: users and roles stay.
     pub disable_auth: bool,
+    /// Give user `root` this password and role `root`; both are made if they are not there.
+    pub root_password: Option<PasswordHash>,
     /// Write the tree anew even if nothing else is to be changed.
     pub defrag: bool,
     /// The revision that the store is to have, everything before it marked as
@@ -33,8 +37,65 @@ impl Changes {
             && self.compact.is_none()
             && self.leases == Leases::Keep
             && !self.disable_auth
+            && self.root_password.is_none()
             && !self.defrag
             && self.bump_to.is_none()
+    }
+
+    /// Whether history is to begin at a revision that is named or implied, a bump aside.
+    pub fn compacts(&self) -> bool {
+        self.compact.is_some() || !self.selection.is_empty()
+    }
+
+    /// All that the content of the result depends on, bump aside, in one form: no two
+    /// changes that lead to other contents have the same, and the order in which parts
+    /// are named does not count, nor how often.
+    pub(crate) fn canonical(&self) -> Entries {
+        let mut entries = Entries::new();
+        let mut add = |what: &str, subject: &[u8], value: &[u8]| {
+            entries.insert([what.as_bytes(), b" ", subject].concat(), value.to_vec());
+        };
+        let selection = &self.selection;
+        for prefix in &selection.keep_prefixes {
+            add("keep-prefix", prefix, b"");
+        }
+        for prefix in &selection.drop_prefixes {
+            add("drop-prefix", prefix, b"");
+        }
+        for dropped in &selection.drop_types {
+            let name = format!("{}.{}", dropped.plural, dropped.group);
+            add("drop-type", name.as_bytes(), b"");
+        }
+        for pattern in &selection.include_namespaces {
+            add("include-namespace", pattern.text().as_bytes(), b"");
+        }
+        for pattern in &selection.exclude_namespaces {
+            add("exclude-namespace", pattern.text().as_bytes(), b"");
+        }
+        if selection.looks_at_objects() {
+            for prefix in selection.prefixes.iter() {
+                add("kubernetes-prefix", prefix, b"");
+            }
+        }
+        match self.compact {
+            // A selection compacts by itself.
+            Some(CompactAt::Now) | None if !selection.is_empty() => {}
+            Some(CompactAt::Now) => add("compact", b"now", b""),
+            Some(CompactAt::Revision(revision)) => add("compact", b"revision", &revision.to_be_bytes()),
+            None => {}
+        }
+        match self.leases {
+            Leases::Keep => {}
+            Leases::Expire => add("leases", b"expire", b""),
+            Leases::Detach => add("leases", b"detach", b""),
+        }
+        if self.disable_auth {
+            add("auth", b"disable", b"");
+        }
+        if let Some(hash) = &self.root_password {
+            add("auth", b"root-password", hash.as_bytes());
+        }
+        entries
     }
 }
 
@@ -134,6 +195,13 @@ impl Selection {
         self.parts() == 0
     }
 
+    /// Whether it asks what objects keys are of.
+    fn looks_at_objects(&self) -> bool {
+        !self.drop_types.is_empty()
+            || !self.include_namespaces.is_empty()
+            || !self.exclude_namespaces.is_empty()
+    }
+
     fn parts(&self) -> usize {
         [
             self.keep_prefixes.len(),
@@ -175,10 +243,7 @@ impl Selection {
                 .and_then(|index| self.drop_prefixes.get(index))
                 .map(|prefix| (Reason::Prefix, prefix.clone())),
         );
-        let by_object = !self.drop_types.is_empty()
-            || !self.include_namespaces.is_empty()
-            || !self.exclude_namespaces.is_empty();
-        let registry = by_object.then(|| RegistryKey::parse(key, &self.prefixes));
+        let registry = self.looks_at_objects().then(|| RegistryKey::parse(key, &self.prefixes));
         let object = registry.as_ref().and_then(|registry| Some((TypeKey::of(registry), registry.object()?)));
         let is_type = |dropped: &DroppedType| {
             object.is_some_and(|(type_key, _)| {
@@ -226,6 +291,38 @@ mod tests {
 
     fn patterns(texts: &[&str]) -> Vec<Pattern> {
         texts.iter().map(|text| Pattern::new(*text)).collect()
+    }
+
+    #[test]
+    fn changes_that_differ_in_nothing_but_order_are_the_same() {
+        let changes = |drop: &[&str], exclude: &[&str]| Changes {
+            selection: Selection {
+                drop_prefixes: drop.iter().map(|prefix| prefix.as_bytes().to_vec()).collect(),
+                exclude_namespaces: patterns(exclude),
+                ..Selection::default()
+            },
+            ..Changes::default()
+        };
+        let one = changes(&["a", "b", "a"], &["x"]);
+        assert_eq!(one.canonical(), changes(&["b", "a"], &["x", "x"]).canonical());
+        let now = Changes { compact: Some(CompactAt::Now), accept_orphans: true, ..one.clone() };
+        assert_eq!(one.canonical(), now.canonical(), "a selection compacts anyway");
+        let password = "$2a$10$XajjQvNhvvRt5GSeFk1xFeyqRrsxkhBkUiQeg0dt.wU1qD4aFDcga".parse().ok();
+        let different = [
+            one,
+            changes(&["a", "b"], &[]),
+            changes(&["a", "b"], &["y"]),
+            changes(&["a", "b x"], &[]),
+            Changes::default(),
+            Changes { compact: Some(CompactAt::Now), ..Changes::default() },
+            Changes { compact: Some(CompactAt::Revision(7)), ..Changes::default() },
+            Changes { leases: Leases::Expire, ..Changes::default() },
+            Changes { leases: Leases::Detach, ..Changes::default() },
+            Changes { disable_auth: true, ..Changes::default() },
+            Changes { root_password: password, ..Changes::default() },
+        ];
+        let forms: std::collections::BTreeSet<_> = different.iter().map(Changes::canonical).collect();
+        assert_eq!(forms.len(), different.len());
     }
 
     #[test]

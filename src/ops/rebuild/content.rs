@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use crate::bolt::{
-    Builder, Db, Entries, Excerpt, FileOffset, LeafElement, leaves_forward, top_level_buckets,
+    BuildError, Builder, Db, Entries, Excerpt, FileOffset, LeafElement, leaves_forward, top_level_buckets,
 };
 use crate::etcd::key_value::KeyValue;
 use crate::etcd::record::{Record, RecordFault};
@@ -60,6 +60,24 @@ impl MarkedFrom<'_> {
     }
 }
 
+/// Where the new database goes, bucket by bucket.
+pub(super) trait Sink {
+    fn bucket(&mut self, name: &[u8], sequence: u64) -> Result<(), BuildError>;
+
+    /// An entry of the bucket; of a record that the file has in some form, where that is.
+    fn entry(&mut self, key: &[u8], value: &[u8], from: Option<FileOffset>) -> Result<(), BuildError>;
+}
+
+impl<W: Write> Sink for Builder<W> {
+    fn bucket(&mut self, name: &[u8], sequence: u64) -> Result<(), BuildError> {
+        self.bucket(name, sequence)
+    }
+
+    fn entry(&mut self, key: &[u8], value: &[u8], _: Option<FileOffset>) -> Result<(), BuildError> {
+        self.entry(key, value)
+    }
+}
+
 /// What the new database holds.
 #[derive(Debug)]
 pub(super) struct Content<'a> {
@@ -78,7 +96,7 @@ pub(super) struct Content<'a> {
 
 impl Content<'_> {
     /// Hands everything over; how many records there were, and how many are left.
-    pub(super) fn emit<W: Write>(&self, builder: &mut Builder<W>) -> Result<(u64, u64), RebuildError> {
+    pub(super) fn emit<S: Sink>(&self, builder: &mut S) -> Result<(u64, u64), RebuildError> {
         let buckets = top_level_buckets(&self.db).map_err(RebuildError::Damaged)?;
         let mut sequences: BTreeMap<&[u8], u64> =
             buckets.iter().map(|bucket| (bucket.name, bucket.sequence)).collect();
@@ -92,14 +110,14 @@ impl Content<'_> {
             match self.replaced.get(name) {
                 Some(entries) => {
                     for (key, value) in entries {
-                        builder.entry(key, value)?;
+                        builder.entry(key, value, None)?;
                     }
                 }
                 None if name == schema::KEY => records = self.records(builder)?,
                 None => {
                     for leaf in leaves_forward(&self.db, name) {
                         for element in leaf.map_err(RebuildError::Damaged)? {
-                            builder.entry(plain(&element)?.key(), element.value())?;
+                            builder.entry(plain(&element)?.key(), element.value(), None)?;
                         }
                     }
                 }
@@ -108,7 +126,7 @@ impl Content<'_> {
         Ok(records)
     }
 
-    fn records<W: Write>(&self, builder: &mut Builder<W>) -> Result<(u64, u64), RebuildError> {
+    fn records<S: Sink>(&self, builder: &mut S) -> Result<(u64, u64), RebuildError> {
         let (mut before, mut after) = (0u64, 0u64);
         let selective = !self.selection.is_empty();
         for leaf in leaves_forward(&self.db, schema::KEY) {
@@ -136,9 +154,10 @@ impl Content<'_> {
                     let kv = Record::parse(element)
                         .map_err(|fault| RebuildError::Record(Excerpt::of(element.key()), fault))?
                         .kv;
-                    builder.entry(element.key(), &KeyValue { lease: 0, ..kv }.encode())?;
+                    let value = KeyValue { lease: 0, ..kv }.encode();
+                    builder.entry(element.key(), &value, Some(element.offset))?;
                 } else {
-                    builder.entry(element.key(), element.value())?;
+                    builder.entry(element.key(), element.value(), Some(element.offset))?;
                 }
             }
         }
@@ -147,12 +166,12 @@ impl Content<'_> {
             let key = deleted.and_then(|element| KeyValue::key_of(element.value())).unwrap_or_default();
             let tombstone = RevisionKey { revision: *revision, tombstone: true };
             let value = KeyValue { key, ..KeyValue::default() }.encode();
-            builder.entry(&tombstone.to_bytes(), &value)?;
+            builder.entry(&tombstone.to_bytes(), &value, None)?;
             after = after.saturating_add(1);
         }
         if let Some(main) = self.bump {
             let key = RevisionKey { revision: Revision { main, sub: 0 }, tombstone: false };
-            builder.entry(&key.to_bytes(), &[])?;
+            builder.entry(&key.to_bytes(), &[], None)?;
             after = after.saturating_add(1);
         }
         Ok((before, after))

@@ -24,6 +24,7 @@ mod census;
 mod changes;
 mod concerns;
 mod content;
+mod hash;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -36,11 +37,13 @@ use crate::etcd::hash_kv::OutOfWindow;
 use crate::etcd::keyspace::{Keyspace, KeyspaceFold};
 use crate::etcd::record::{Record, RecordFault, Records};
 use crate::etcd::revision::{Revision, RevisionKey};
+use crate::etcd::root_user::{ROOT, root_role, root_user};
 use crate::etcd::schema;
 use crate::etcd::state::State;
 
 use super::damage::damage;
 use super::reader::Reader;
+use super::verify::Facts;
 use super::{OpError, Settings};
 use census::Census;
 use concerns::Looker;
@@ -141,6 +144,31 @@ pub struct Outcome {
     pub keys_of_missing_leases: u64,
     /// Whether authentication was on and goes off.
     pub auth_disabled: bool,
+    /// Whether user `root` gets another password.
+    pub root_password: bool,
+}
+
+impl Outcome {
+    /// Whether a client sees the same, revisions aside: only history or free pages may
+    /// have gone.
+    pub fn is_faithful(&self) -> bool {
+        self.left_out.keys == 0
+            && self.leases_removed == 0
+            && self.keys_expired == 0
+            && self.keys_detached == 0
+            && !self.auth_disabled
+            && !self.root_password
+    }
+
+    /// Whether what was found in the written database is what it was to be.
+    pub fn agrees_with(&self, facts: &Facts) -> bool {
+        // The empty record of a bumped revision counts as a key.
+        let bumped = Some(self.revision.1) == self.compact_revision.1;
+        let live = self.live_keys.1;
+        (facts.live_keys == live || (bumped && facts.live_keys == live.saturating_add(1)))
+            && facts.revision == self.revision.1
+            && facts.compact_revision == self.compact_revision.1
+    }
 }
 
 /// A database to be written anew.
@@ -179,6 +207,7 @@ impl<'a> Rebuild<'a> {
             keys_detached: 0,
             keys_of_missing_leases: 0,
             auth_disabled: changes.disable_auth && state.auth_enabled,
+            root_password: changes.root_password.is_some(),
         };
         let mut content = Content {
             db: *db,
@@ -373,12 +402,22 @@ impl Content<'_> {
                 meta.insert(schema::FINISHED_COMPACT.to_vec(), key(compacted));
             }
         }
+        let mut auth_revision = state.auth_revision.unwrap_or(0);
+        if let Some(password) = &changes.root_password {
+            let users = self.bucket(schema::AUTH_USERS)?;
+            let user = root_user(users.get(ROOT).map(Vec::as_slice), password);
+            users.insert(ROOT.to_vec(), user);
+            self.bucket(schema::AUTH_ROLES)?.entry(ROOT.to_vec()).or_insert_with(root_role);
+            auth_revision = auth_revision.wrapping_add(1);
+        }
         // As etcd: nothing happens if it is off already.
         if changes.disable_auth && state.auth_enabled {
-            let revision = state.auth_revision.unwrap_or(0).wrapping_add(1);
+            self.bucket(schema::AUTH)?.insert(schema::AUTH_ENABLED.to_vec(), vec![0]);
+            auth_revision = auth_revision.wrapping_add(1);
+        }
+        if Some(auth_revision) != state.auth_revision.or(Some(0)) {
             let auth = self.bucket(schema::AUTH)?;
-            auth.insert(schema::AUTH_ENABLED.to_vec(), vec![0]);
-            auth.insert(schema::AUTH_REVISION.to_vec(), revision.to_be_bytes().to_vec());
+            auth.insert(schema::AUTH_REVISION.to_vec(), auth_revision.to_be_bytes().to_vec());
         }
         Ok(())
     }

@@ -189,19 +189,15 @@ impl Plan<'_> {
         let db = Db::open(source.bytes())?;
         let report = verify::check_patched(&source, &db, &db, settings, options, Content::IfStored);
         source.finish()?;
-        let (revision, compact_revision, live_keys) = match (self.outcome(), &self.report.facts) {
-            (Some(outcome), _) => (outcome.revision.1, outcome.compact_revision.1, outcome.live_keys.1),
-            (None, Some(facts)) => (facts.revision, facts.compact_revision, facts.live_keys),
-            (None, None) => return Err(RepackError::ReadBack(Box::new(report))),
+        let as_planned = match (self.outcome(), &self.report.facts, &report.facts) {
+            (Some(outcome), _, Some(found)) => outcome.agrees_with(found),
+            (None, Some(facts), Some(found)) => {
+                let figures =
+                    |facts: &verify::Facts| (facts.revision, facts.compact_revision, facts.live_keys);
+                figures(facts) == figures(found)
+            }
+            (_, _, None) | (None, None, _) => false,
         };
-        let bumped =
-            self.outcome().is_some_and(|outcome| Some(outcome.revision.1) == outcome.compact_revision.1);
-        let as_planned = report.facts.as_ref().is_some_and(|facts| {
-            // The empty record of a bumped revision counts as a key.
-            let live =
-                facts.live_keys == live_keys || (bumped && facts.live_keys == live_keys.saturating_add(1));
-            live && facts.revision == revision && facts.compact_revision == compact_revision
-        });
         if is_damaged(&report) || !report.digest_matches() || !as_planned {
             return Err(RepackError::ReadBack(Box::new(report)));
         }

@@ -26,7 +26,9 @@ use super::space::Needed;
 use super::target::{Owner, TargetError, failed, reachable};
 use super::tree::{MemberTree, sync_path};
 use super::warning::Warning;
-use super::{Fingerprint, Preview, Request, RestoreError, Survey, foreseen, verified};
+use super::{
+    Fingerprint, Preview, Request, RestoreError, Survey, acceptable, as_planned, foreseen, verified,
+};
 
 /// Where all members go.
 #[derive(Debug, Clone)]
@@ -79,6 +81,7 @@ pub fn restore_all(
 ) -> Result<AllRestored, RestoreError> {
     let db = Db::open(source.bytes())?;
     let (plan, members) = prepare(source, &db, request, out_dir, settings)?;
+    acceptable(source, &db, &plan, request, settings)?;
     let ids: Vec<_> = members.iter().map(|(member, _)| member.id).collect();
     let staging = Staging::take(out_dir, members.iter().map(|(_, name)| name.clone()).collect())?;
     let ((report, state), labels) =
@@ -90,6 +93,9 @@ pub fn restore_all(
                 Form::Archives => staging.write_archives(&copying, &ids),
             }
         })?;
+    if let Some((first, at)) = staging.first_database(&plan, &ids, out_dir.form) {
+        as_planned(&first, at, &plan, request, settings)?;
+    }
     let members = members.into_iter().map(|(member, name)| (member, staging.target.join(name))).collect();
     staging.publish()?;
     let mut warnings = plan.warnings(&report, request);
@@ -120,6 +126,7 @@ pub fn preview_all(
         restored: AllRestored { summary, state, report, out_dir, members, warnings },
         hash_kv,
         survey,
+        refusal: plan.database.refusal(),
     })
 }
 
@@ -235,6 +242,19 @@ impl Staging {
         self.place.tree().join(name)
     }
 
+    /// The file that the first member's database is in, and where in it.
+    fn first_database(&self, plan: &Plan<'_>, ids: &[MemberId], form: Form) -> Option<(PathBuf, u64)> {
+        let staged = self.staged(self.names.first()?);
+        Some(match form {
+            Form::Directories => (MemberTree { member: staged.join("member"), wal_apart: None }.db(), 0),
+            Form::Archives => (staged, Archive::new(plan, *ids.first()?, self.archived_owner()).db_at()),
+        })
+    }
+
+    fn archived_owner(&self) -> Owner {
+        self.giver.owner.unwrap_or(Owner { uid: 0, gid: 0 })
+    }
+
     fn check_space(&self, bytes: u64) -> Result<(), TargetError> {
         let mut needed = Needed::default();
         needed.add(&self.place.tree(), &parent(&self.target), bytes);
@@ -284,7 +304,7 @@ impl Staging {
     /// One copy, of which the others are clones; or all of them side by side,
     /// from one read.
     fn write_databases(&self, copying: &Copying<'_>, trees: &[MemberTree]) -> Result<(), RestoreError> {
-        let size = copying.plan.patched.size();
+        let size = copying.plan.database.size();
         let [first, others @ ..] = trees else { return Ok(()) };
         let mut db = DbFile::create(first.db())?;
         let cloned = db.clone_source(copying)?;
@@ -309,8 +329,8 @@ impl Staging {
 
     fn write_archives(&self, copying: &Copying<'_>, ids: &[MemberId]) -> Result<Vec<Warning>, RestoreError> {
         let plan = copying.plan;
-        let owner = self.giver.owner.unwrap_or(Owner { uid: 0, gid: 0 });
-        self.check_space(plan.patched.size().saturating_mul(ids.len() as u64))?;
+        let owner = self.archived_owner();
+        self.check_space(plan.database.size().saturating_mul(ids.len() as u64))?;
         let archives: Vec<_> = ids.iter().map(|id| Archive::new(plan, *id, owner)).collect();
         let mut files = Vec::new();
         for (name, archive) in self.names.iter().zip(&archives) {

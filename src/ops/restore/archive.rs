@@ -59,12 +59,17 @@ impl Archive {
         archive.push("member/snap/", b'5', 0, owner);
         let snap = format!("member/snap/{}", plan.snap_name);
         archive.snap.0 = archive.push(&snap, b'0', plan.snap.len() as u64, owner);
-        archive.db_at = archive.push("member/snap/db", b'0', plan.patched.size(), owner);
+        archive.db_at = archive.push("member/snap/db", b'0', plan.database.size(), owner);
         archive.push("member/wal/", b'5', 0, owner);
         let segment = format!("member/wal/{FIRST_SEGMENT}");
         archive.wal_head.0 = archive.push(&segment, b'0', PREALLOCATED, owner);
         archive.length = archive.length.saturating_add(BLOCK.saturating_mul(2));
         archive
+    }
+
+    /// Where the database begins.
+    pub(super) fn db_at(&self) -> u64 {
+        self.db_at
     }
 
     /// Adds a header and room for the content; returns where that begins.

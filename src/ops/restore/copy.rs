@@ -1,6 +1,7 @@
 //! The database's bytes on their way into one file or several at once.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter};
 use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -8,12 +9,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{Advice, fadvise, ioctl_ficlone};
 
+use crate::bolt::{Metas, Patched};
 use crate::ops::Progress;
+use crate::ops::rebuild::Rebuild;
 use crate::source::Source;
 
 use super::RestoreError;
-use super::plan::Plan;
+use super::plan::{Database, Plan};
 use super::target::{TargetError, failed};
+
+/// Small enough for a piece to be read back while it is in the cache.
+const PIECE: usize = 256 << 10;
 
 /// What is copied, and who is told.
 #[derive(Debug, Clone, Copy)]
@@ -56,9 +62,10 @@ impl DbFile {
 
     /// Lets the file share the snapshot's bytes, if the file system can.
     pub(super) fn clone_source(&mut self, copying: &Copying<'_>) -> Result<bool, TargetError> {
+        let Database::Patched(patched) = &copying.plan.database else { return Ok(false) };
         self.cloned = copying.source.file().is_some_and(|from| ioctl_ficlone(&self.file, from).is_ok());
         if self.cloned {
-            self.file.set_len(copying.plan.patched.base_size()).map_err(failed("cut", &self.path))?;
+            self.file.set_len(patched.base_size()).map_err(failed("cut", &self.path))?;
         }
         Ok(self.cloned)
     }
@@ -112,11 +119,30 @@ impl Copying<'_> {
     /// Writes the database into all `files`, piece by piece, so that the snapshot
     /// is read once. Every byte is read again after it was written.
     pub(super) fn write(&self, files: &mut [DbFile]) -> Result<(), RestoreError> {
-        let length = usize::try_from(self.plan.patched.base_size()).unwrap_or(usize::MAX);
+        match &self.plan.database {
+            Database::Patched(patched) => self.write_patched(patched, files),
+            Database::Rebuilt(rebuild) => self.write_rebuilt(rebuild, files),
+        }
+    }
+
+    /// All pages, made one after the other.
+    fn write_rebuilt(&self, rebuild: &Rebuild<'_>, files: &mut [DbFile]) -> Result<(), RestoreError> {
+        let mut stream = Stream { copying: self, files, offset: 0, failure: None };
+        let pages = BufWriter::with_capacity(PIECE, &mut stream);
+        let written = rebuild.write(Metas::Committed(self.plan.txid), pages);
+        match stream.failure {
+            Some(failure) => Err(failure),
+            None if self.is_abandoned() => Ok(()),
+            None => Ok(written?),
+        }
+    }
+
+    /// The snapshot's pages as they are, what comes behind them, and then the metas.
+    fn write_patched(&self, patched: &Patched<'_>, files: &mut [DbFile]) -> Result<(), RestoreError> {
+        let length = usize::try_from(patched.base_size()).unwrap_or(usize::MAX);
         let base = self.source.bytes().get(..length).unwrap_or_default();
         let mut offset = 0u64;
-        // Small enough for a piece to be read back while it is in the cache.
-        for piece in base.chunks(256 << 10) {
+        for piece in base.chunks(PIECE) {
             for file in files.iter_mut() {
                 if self.is_abandoned() {
                     return Ok(());
@@ -127,11 +153,43 @@ impl Copying<'_> {
             offset = offset.saturating_add(piece.len() as u64);
             Progress::add(&self.progress.written, piece.len() as u64);
         }
-        let (start, appendix) = self.plan.patched.appendix();
+        let (start, appendix) = patched.appendix();
         for file in files {
             file.write(appendix, file.at.saturating_add(start.0))?;
-            file.write(&self.plan.patched.meta_pages(), file.at)?;
+            file.write(&patched.meta_pages(), file.at)?;
         }
+        Ok(())
+    }
+}
+
+/// A database that comes in the order of its bytes, on its way into all files.
+struct Stream<'s> {
+    copying: &'s Copying<'s>,
+    files: &'s mut [DbFile],
+    offset: u64,
+    /// Why it ended early: a writer knows only one kind of error.
+    failure: Option<RestoreError>,
+}
+
+impl io::Write for Stream<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let ended = || io::Error::other("given up");
+        let piece = bytes.get(..PIECE).unwrap_or(bytes);
+        for file in self.files.iter_mut() {
+            if self.copying.is_abandoned() {
+                return Err(ended());
+            }
+            file.write(piece, file.at.saturating_add(self.offset)).map_err(|failure| {
+                self.failure = Some(failure);
+                ended()
+            })?;
+        }
+        self.offset = self.offset.saturating_add(piece.len() as u64);
+        Progress::add(&self.copying.progress.written, piece.len() as u64);
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }

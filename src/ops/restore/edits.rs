@@ -4,6 +4,8 @@
 //! First what upstream's restore of 3.5 to 3.7 does, then the corrections that
 //! were asked for, each by itself. `docs/restore.md` says of each why.
 
+use std::collections::BTreeMap;
+
 use crate::bolt::{Db, Entries, Patch, PatchError, Patched};
 use crate::etcd::line::EtcdLine;
 use crate::etcd::membership::Member;
@@ -11,6 +13,7 @@ use crate::etcd::raft::ConfState;
 use crate::etcd::revision::{Revision, RevisionKey};
 use crate::etcd::state::State;
 use crate::etcd::{conf_state, schema};
+use crate::ops::rebuild::Changes;
 
 use super::Corrections;
 use super::fingerprint::EntriesHash;
@@ -149,25 +152,29 @@ impl Edits {
     }
 
     /// Buckets that get these entries and no others.
-    fn replaced(&self) -> Vec<(&'static [u8], Entries)> {
-        let mut buckets = vec![
+    pub(super) fn replaced(&self) -> BTreeMap<Vec<u8>, Entries> {
+        let alarms = self.alarms.clone().map(|alarms| (schema::ALARM, alarms));
+        let buckets = [
             (schema::CLUSTER, self.cluster.clone()),
             (schema::MEMBERS, self.members.clone()),
             (schema::MEMBERS_REMOVED, Entries::new()),
             (schema::META, self.meta.clone()),
         ];
-        buckets.extend(self.alarms.clone().map(|alarms| (schema::ALARM, alarms)));
-        buckets
+        buckets.into_iter().chain(alarms).map(|(name, entries)| (name.to_vec(), entries)).collect()
     }
 
-    /// SHA-256 of all of it: see [`Fingerprint`](super::Fingerprint).
-    pub(super) fn hash(&self) -> [u8; 32] {
+    /// SHA-256 of all of it, and of what else is changed: see
+    /// [`Fingerprint`](super::Fingerprint).
+    pub(super) fn hash(&self, changes: &Changes) -> [u8; 32] {
         let mut hash = EntriesHash::default();
         for (name, entries) in self.replaced() {
-            hash.bucket("replace", name, &entries);
+            hash.bucket("replace", &name, &entries);
         }
         if let Some(key) = &self.bump {
             hash.bucket("append", schema::KEY, &Entries::from([(key.clone(), Vec::new())]));
+        }
+        if !changes.is_empty() {
+            hash.bucket("rebuild", b"", &changes.canonical());
         }
         hash.finish()
     }
@@ -179,7 +186,7 @@ impl Edits {
             patch.append(schema::KEY, key.clone(), Vec::new());
         }
         for (name, entries) in self.replaced() {
-            patch.replace(name, entries);
+            patch.replace(&name, entries);
         }
         patch.apply()
     }

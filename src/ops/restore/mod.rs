@@ -4,10 +4,12 @@
 //! Done in the order that nothing can be lost by:
 //!
 //! 1. [`plan`](Plan): what will be written, as a value. [`preview`] ends here. The database is the
-//!    snapshot's own pages plus a handful behind them.
+//!    snapshot's own pages plus a handful behind them, or, if something of the content is to be
+//!    changed, written anew.
 //! 2. stage: written to a place of its own on the target's file system,
 //!    while the digest is computed and all that will be written is verified.
 //! 3. the verdict: a damaged snapshot ends here, and the staging place goes.
+//!    A database that was written anew is read again and verified by itself.
 //! 4. publish: `member` appears at the target by one rename.
 //!
 //! Source: etcd `etcdutl/snapshot/v3_snapshot.go` @ v3.5.33, v3.6.14, v3.7.1.
@@ -34,7 +36,7 @@ mod target;
 mod tree;
 mod warning;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::bolt::{Db, OpenError, PatchError};
@@ -52,7 +54,7 @@ pub use aside::{Existing, Moved};
 pub use edits::Correction;
 pub use fingerprint::{Fingerprint, NoFingerprint};
 pub use lines::StartsOn;
-pub use plan::{Plan, Summary};
+pub use plan::{Database, Plan, Summary};
 pub use request::{Bump, Corrections, Membership, Placement, Request};
 pub use survey::{Room, Survey};
 pub use target::{Owner, TargetError};
@@ -62,6 +64,7 @@ use stage::Published;
 
 use super::digest::Content;
 use super::finding::{Check, Grade};
+use super::rebuild::{RebuildError, Refusal};
 use super::{OpError, Settings, hashkv, verify};
 
 /// Why there is no restored directory. Nothing stands at the target then, and
@@ -143,6 +146,15 @@ pub enum RestoreError {
     /// The database cannot be given new members.
     #[error("the database cannot be patched: {0}")]
     Patch(#[from] PatchError),
+    /// The database cannot be written anew with the changes.
+    #[error(transparent)]
+    Rebuild(#[from] RebuildError),
+    /// It was not accepted what the changes would come to.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The database that was written anew is not what was planned.
+    #[error("the database that was written does not verify")]
+    NotAsPlanned(Box<verify::Report>),
     /// The directory stands at the target, but it is not certain that it would
     /// survive a crash of the machine.
     #[error("restored, but {0}")]
@@ -205,6 +217,8 @@ pub struct Preview<R> {
     pub hash_kv: HashKv,
     /// What is at the target.
     pub survey: Survey,
+    /// Why a restore would be refused, if what the changes come to was not accepted.
+    pub refusal: Option<Refusal>,
 }
 
 /// Restores `source` as one member.
@@ -219,6 +233,7 @@ pub fn restore(
 ) -> Result<Restored, RestoreError> {
     let db = Db::open(source.bytes())?;
     let (plan, node) = prepare(source, &db, request, placement, settings)?;
+    acceptable(source, &db, &plan, request, settings)?;
     if let Some(wal_dir) = &placement.wal_dir {
         mark::forget_finished(wal_dir)?;
     }
@@ -227,6 +242,7 @@ pub fn restore(
         verified(source, &db, &plan, request, settings, staging.abandoned(), || {
             staging.write(source, &plan, node, settings.progress)
         })?;
+    as_planned(&staging.db(), 0, &plan, request, settings)?;
     let Published { data_dir, wal_dir, moved_aside, left_alone } = staging.publish()?;
     let mut warnings = plan.warnings(&report, request);
     warnings.extend(labels);
@@ -255,7 +271,7 @@ pub fn preview(
     let summary = plan.summary();
     let restored =
         Restored { summary, state, node, report, data_dir, wal_dir, moved_aside, left_alone, warnings };
-    Ok(Preview { restored, hash_kv, survey })
+    Ok(Preview { restored, hash_kv, survey, refusal: plan.database.refusal() })
 }
 
 fn prepare<'a>(
@@ -278,12 +294,12 @@ fn plan<'a>(
     request: &Request,
     settings: &Settings<'_>,
 ) -> Result<Plan<'a>, RestoreError> {
-    let error = match Plan::new(db, request) {
-        Err(RestoreError::Patch(error)) => error,
+    let error = match Plan::new(db, request, settings) {
+        Err(error @ (RestoreError::Patch(_) | RestoreError::Rebuild(_))) => error,
         planned => return planned,
     };
     let report = examine(source, db, db, settings, request)?;
-    Err(refusal(&report).map_or(RestoreError::Patch(error), |_| RestoreError::Damaged(Box::new(report))))
+    Err(refusal(&report).map_or(error, |_| RestoreError::Damaged(Box::new(report))))
 }
 
 /// What was found in the snapshot, and what stands for the result.
@@ -325,9 +341,49 @@ fn foreseen(
     settings: &Settings<'_>,
 ) -> Result<(Verdict, HashKv), RestoreError> {
     let verdict = verdict(source, db, plan, request, settings)?;
-    let hash_kv = hashkv::of_db(&plan.patched.db(), settings)?.hash;
+    let hash_kv = match &plan.database {
+        Database::Patched(patched) => hashkv::of_db(&patched.db(), settings)?.hash,
+        Database::Rebuilt(rebuild) => rebuild.hash_kv(settings)?,
+    };
     source.finish()?;
     Ok((verdict, hash_kv))
+}
+
+/// That nobody has to accept first what the changes come to. Damage is the greater
+/// worry, and told before.
+fn acceptable(
+    source: &Source,
+    db: &Db<'_>,
+    plan: &Plan<'_>,
+    request: &Request,
+    settings: &Settings<'_>,
+) -> Result<(), RestoreError> {
+    let Some(refusal) = plan.database.refusal() else { return Ok(()) };
+    verdict(source, db, plan, request, settings)?;
+    Err(RestoreError::Refused(refusal))
+}
+
+/// Verifies a database that was written anew, from byte `at` of the file that it is in
+/// now. (Of several files each byte was compared with the same source.)
+fn as_planned(
+    path: &Path,
+    at: u64,
+    plan: &Plan<'_>,
+    request: &Request,
+    settings: &Settings<'_>,
+) -> Result<(), RestoreError> {
+    let Some(outcome) = plan.database.outcome() else { return Ok(()) };
+    let staged = Source::open(path)?;
+    let end = at.saturating_add(plan.database.size());
+    let range = usize::try_from(at).unwrap_or(usize::MAX)..usize::try_from(end).unwrap_or(usize::MAX);
+    let db = Db::open(staged.bytes().get(range).unwrap_or_default())?;
+    let report = verify::check_part(&db, settings, &request.verify);
+    staged.finish()?;
+    let agrees = report.facts.as_ref().is_some_and(|facts| outcome.agrees_with(facts));
+    if refusal(&report).is_some() || !agrees || db.meta.image_size() != plan.database.size() {
+        return Err(RestoreError::NotAsPlanned(Box::new(report)));
+    }
+    Ok(())
 }
 
 /// Whether the plan may be carried out, and what its result will be.
@@ -338,7 +394,11 @@ fn verdict(
     request: &Request,
     settings: &Settings<'_>,
 ) -> Result<Verdict, RestoreError> {
-    let report = examine(source, db, &plan.patched.db(), settings, request)?;
+    let report = match &plan.database {
+        Database::Patched(patched) => examine(source, db, &patched.db(), settings, request),
+        // What comes of it is verified once it is written.
+        Database::Rebuilt(_) => examine(source, db, db, settings, request),
+    }?;
     judge(&report, request.skip_hash_check)?;
     // Computed for every restore; absent only from reports of other checks.
     let state = plan.fingerprint(&report.content.unwrap_or_default());

@@ -1,14 +1,18 @@
 //! What a restore will write, worked out before anything is written. A pure
 //! function of the snapshot and the request.
 
-use crate::bolt::{Db, Patched, last_element};
+use crate::bolt::{Db, Patched, TxId, last_element};
 use crate::etcd::auth::Alarm;
 use crate::etcd::line::EtcdLine;
 use crate::etcd::membership::{ClusterId, Member, MemberId, new_members, with_learners};
 use crate::etcd::raft::{Index, Term};
 use crate::etcd::revision::{Revision, RevisionKey};
+use crate::etcd::root_user::ROOT;
 use crate::etcd::state::State;
 use crate::etcd::{schema, snap_file, wal};
+use crate::ops::Settings;
+use crate::ops::reader::Reader;
+use crate::ops::rebuild::{Changes, Outcome, Rebuild, Refusal, Request as RebuildRequest};
 
 use super::edits::{Correction, Edits};
 use super::lines::{StartsOn, newest_line};
@@ -19,15 +23,52 @@ use super::{Fingerprint, Request, RestoreError, warning};
 #[derive(Debug)]
 pub struct Plan<'a> {
     /// The database.
-    pub patched: Patched<'a>,
+    pub database: Database<'a>,
     /// Name of the raft snapshot.
     pub snap_name: String,
     /// Content of the raft snapshot.
     pub snap: Vec<u8>,
     /// SHA-256 of what is written over the file.
     edits: [u8; 32],
+    /// The transaction that a database written anew is the result of.
+    pub(super) txid: TxId,
     pub(super) state: State,
     pub(super) summary: Summary,
+}
+
+/// The database to be.
+#[derive(Debug)]
+pub enum Database<'a> {
+    /// The snapshot's own pages, and a handful behind them.
+    Patched(Patched<'a>),
+    /// All pages written anew, because something of the content is changed.
+    Rebuilt(Box<Rebuild<'a>>),
+}
+
+impl Database<'_> {
+    /// Bytes that it will have.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Patched(patched) => patched.size(),
+            Self::Rebuilt(rebuild) => rebuild.size(),
+        }
+    }
+
+    /// What will be different, if it is written anew.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match self {
+            Self::Patched(_) => None,
+            Self::Rebuilt(rebuild) => Some(rebuild.outcome()),
+        }
+    }
+
+    /// Why it is not to be written, if what the changes come to was not accepted.
+    pub fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Patched(_) => None,
+            Self::Rebuilt(rebuild) => rebuild.refusal(),
+        }
+    }
 }
 
 /// A plan in figures.
@@ -66,6 +107,8 @@ pub struct Summary {
     pub auth_enabled: bool,
     /// How many users there are.
     pub users: usize,
+    /// What is changed and left out; `None` if everything is as in the snapshot.
+    pub changed: Option<Outcome>,
 }
 
 impl<'a> Plan<'a> {
@@ -73,8 +116,9 @@ impl<'a> Plan<'a> {
     ///
     /// # Errors
     /// A membership that does not fit together, a target that the file is not
-    /// for, a bump that goes too far, or a snapshot too damaged to be patched.
-    pub fn new(db: &Db<'a>, request: &Request) -> Result<Self, RestoreError> {
+    /// for, a bump that goes too far, changes that cannot be made, or a snapshot too
+    /// damaged to be patched.
+    pub fn new(db: &Db<'a>, request: &Request, settings: &Settings<'_>) -> Result<Self, RestoreError> {
         let membership = &request.membership;
         let members = new_members(&membership.cluster, &membership.token)?;
         let members = with_learners(members, &membership.learners)?;
@@ -98,29 +142,43 @@ impl<'a> Plan<'a> {
         }
         edits.correct(request.corrections, &state, &members, written_for);
         let patched = edits.apply(db)?;
+        let starts_on = starts_on.in_view_of(&State::read(&patched.db()));
+        let database = if request.changes.is_empty() {
+            Database::Patched(patched)
+        } else {
+            let bump_to = request.bump.map(|_| revision_after);
+            let rebuild = Rebuild::plan(db, &rebuilt(request, &edits, bump_to), settings)?;
+            revision_after = rebuild.outcome().revision.1;
+            compact_revision = rebuild.outcome().compact_revision.1;
+            Database::Rebuilt(Box::new(rebuild))
+        };
+        let changed = database.outcome().cloned();
 
         let layout = written_for.restored_as();
         let snap = snap_file::encode(&snap_file::restored(&members, layout), layout.encoding());
         let summary = Summary {
             written_by,
             written_for,
-            starts_on: starts_on.in_view_of(&State::read(&patched.db())),
+            starts_on,
             corrections: edits.corrections().to_vec(),
             cluster: ClusterId::derive(members.iter().map(|member| member.id)),
             revision_before,
             revision_after,
             compact_revision,
-            db_size: patched.size(),
+            db_size: database.size(),
             page_size: db.meta.page_size.bytes(),
-            quota: warning::quota(patched.size()),
+            quota: warning::quota(database.size()),
             alarms: if request.corrections.clear_alarms { Vec::new() } else { state.alarms.clone() },
-            auth_enabled: state.auth_enabled,
-            users: state.users.len(),
+            auth_enabled: state.auth_enabled && !request.changes.disable_auth,
+            users: users(&state, request),
+            changed,
             members_before: state.members.clone(),
             members,
         };
+        let txid = TxId(db.meta.txid.0.saturating_add(1));
         let snap_name = snap_file::file_name(Term(1), Index(summary.members.len() as u64));
-        Ok(Self { patched, snap_name, snap, edits: edits.hash(), state, summary })
+        let edits = edits.hash(&request.changes);
+        Ok(Self { database, snap_name, snap, edits, txid, state, summary })
     }
 
     /// The records of one member's WAL; zeros follow.
@@ -137,6 +195,21 @@ impl<'a> Plan<'a> {
     pub fn fingerprint(&self, content: &[u8; 32]) -> Fingerprint {
         Fingerprint::new(content, &self.edits)
     }
+}
+
+/// What a database written anew is to have.
+fn rebuilt<'r>(request: &'r Request, edits: &Edits, bump_to: Option<i64>) -> RebuildRequest<'r> {
+    let changes = Changes { bump_to, ..request.changes.clone() };
+    let prefixes = request.verify.prefixes.clone();
+    let reader = Reader { keys: request.keyring.as_deref(), prefixes, ..Reader::default() };
+    RebuildRequest { changes, replaced: edits.replaced(), reader }
+}
+
+/// How many users there will be.
+fn users(state: &State, request: &Request) -> usize {
+    let has_root = state.users.iter().any(|user| user.name == ROOT);
+    let new_root = request.changes.root_password.is_some() && !has_root;
+    state.users.len().saturating_add(usize::from(new_root))
 }
 
 /// The line that wrote the file, and the line to write for.

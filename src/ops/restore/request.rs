@@ -3,9 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::etcd::line::EtcdLine;
 use crate::etcd::peer_url::{InitialCluster, PeerUrl};
+use crate::kube::encryption::Keyring;
+use crate::ops::rebuild::Changes;
 use crate::ops::verify;
 
 use super::{Existing, Fingerprint, Owner, RestoreError};
@@ -22,6 +25,11 @@ pub struct Request {
     pub corrections: Corrections,
     /// How far to move the revision ahead, everything before marked compacted.
     pub bump: Option<Bump>,
+    /// What to leave out or cleanse; with anything of that, the database is written
+    /// anew. Its own bump is not looked at.
+    pub changes: Changes,
+    /// Opens encrypted values, to see whether they refer to something that is left out.
+    pub keyring: Option<Arc<Keyring>>,
     /// Restore even if there is no digest or it does not match.
     pub skip_hash_check: bool,
     /// What the result must be: see [`Fingerprint`].

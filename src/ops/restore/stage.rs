@@ -89,6 +89,11 @@ impl Staging {
         Ok(Self { main, wal, giver, mode: placement.mode, target, abandoned: AtomicBool::new(false) })
     }
 
+    /// Where the database is made.
+    pub(super) fn db(&self) -> PathBuf {
+        self.tree().db()
+    }
+
     pub(super) fn abandoned(&self) -> &AtomicBool {
         &self.abandoned
     }
@@ -111,7 +116,7 @@ impl Staging {
         let copying = Copying { source, plan, progress, abandoned: &self.abandoned };
         let mut db = DbFile::create(tree.db())?;
         let cloned = db.clone_source(&copying)?;
-        self.check_space(if cloned { 0 } else { plan.patched.size() })?;
+        self.check_space(if cloned { 0 } else { plan.database.size() })?;
         copying.write(&mut [db])?;
         if copying.is_abandoned() {
             return Ok(Vec::new());

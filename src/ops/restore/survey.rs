@@ -40,7 +40,7 @@ impl Survey {
         let (data_dir, wal_dir) = (&placement.data_dir, placement.wal_dir.as_deref());
         let elsewhere = wal_dir.filter(|wal_dir| *wal_dir != data_dir.join("member").join("wal"));
         let mut needed = Needed::default();
-        needed.add(&nearest(data_dir), &nearest(data_dir), plan.patched.size());
+        needed.add(&nearest(data_dir), &nearest(data_dir), plan.database.size());
         let wal_at = nearest(elsewhere.unwrap_or(data_dir));
         needed.add(&wal_at, &wal_at, PREALLOCATED);
         match usable(placement) {
@@ -51,7 +51,7 @@ impl Survey {
 
     /// What `count` members would meet that go to one directory.
     pub(super) fn of_all(out_dir: &OutDir, plan: &Plan<'_>, count: usize) -> Self {
-        let each = plan.patched.size().saturating_add(PREALLOCATED);
+        let each = plan.database.size().saturating_add(PREALLOCATED);
         let at = nearest(&out_dir.path);
         let mut needed = Needed::default();
         needed.add(&at, &at, each.saturating_mul(count as u64));

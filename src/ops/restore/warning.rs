@@ -123,8 +123,9 @@ impl Plan<'_> {
         if learners > DEFAULT_LEARNERS {
             warnings.push(Warning::ManyLearners { learners });
         }
-        // With a bump, everything is compacted anyway.
-        if request.bump.is_none() && self.state.scheduled_compact > self.state.finished_compact {
+        // That one is done, or there is another.
+        let compacts = request.bump.is_some() || request.changes.compacts();
+        if !compacts && self.state.scheduled_compact > self.state.finished_compact {
             warnings.push(Warning::CompactionUnfinished);
         }
         warnings

@@ -182,6 +182,16 @@ pub(crate) fn check_patched(
     draft.finish(db, &trailer, hashed, source.bytes().len() as u64)
 }
 
+/// Checks a database that is part of a file: all but the file and its digest.
+pub(crate) fn check_part(db: &Db<'_>, settings: &Settings<'_>, options: &Options) -> Report {
+    let compact = State::read(db).compact_revision().unwrap_or(0);
+    let mut draft = check_content(db, compact, settings.threads, settings, options);
+    draft.findings.sort();
+    let Draft { findings, checks, facts } = draft;
+    let file_size = db.meta.image_size();
+    Report { file_size, checks, findings, digest: None, content: None, facts, looks_like: None }
+}
+
 /// A report in the making.
 struct Draft {
     findings: Findings,

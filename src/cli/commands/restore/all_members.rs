@@ -104,14 +104,14 @@ impl Restore {
     /// The command that brings a member to its node.
     fn shipping(&self, path: &Path, host: &str) -> String {
         // Nothing in a host is a flag to ssh, or a word to a shell.
-        let node = quoted(&format!("root@{host}"));
+        let node = quoted(format!("root@{host}").as_bytes());
         if self.all.tar {
-            let archive = quoted(&path.to_string_lossy());
+            let archive = quoted(path.as_os_str().as_encoded_bytes());
             return format!(
                 "ssh {node} 'mkdir -p -m 700 /var/lib/etcd && tar -xpf - -C /var/lib/etcd' < {archive}"
             );
         }
-        let member = quoted(&path.join("member").to_string_lossy());
+        let member = quoted(path.join("member").as_os_str().as_encoded_bytes());
         format!("rsync -aS {member} {node}:/var/lib/etcd/")
     }
 }

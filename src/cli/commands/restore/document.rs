@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use etcdsnap::etcd::membership::Member;
 use etcdsnap::etcd::snapshot::DigestVerdict;
 use etcdsnap::etcd::wal::PREALLOCATED;
+use etcdsnap::ops::rebuild::Outcome;
 use etcdsnap::ops::restore::Restored;
 use serde::Serialize;
 
 use super::{Done, Foreseen, Restore, lines, shown, words};
+use crate::cli::changed::ChangedDocument;
 use crate::cli::commands::SCHEMA_VERSION;
 
 #[derive(Serialize)]
@@ -36,6 +38,11 @@ pub(super) struct Document {
     alarms: Vec<String>,
     auth_enabled: bool,
     users: usize,
+    /// Whether a client sees the same as before, revisions aside.
+    faithful: bool,
+    /// Only if something is left out or changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<ChangedDocument>,
     written_by: String,
     written_for: String,
     starts_on: Vec<String>,
@@ -165,7 +172,6 @@ impl Restore {
     ) -> Document {
         let told = |(code, text)| Told { code, text };
         let (summary, report) = (restored.summary(), restored.report());
-        let facts = report.facts;
         let (place, members) = match restored {
             Done::One(restored) => (
                 PlaceDocument::of(restored, self.name()),
@@ -201,10 +207,12 @@ impl Restore {
             db_size_in_use: restored.in_use(),
             wal_size: PREALLOCATED,
             quota_needed: summary.quota,
-            leases: facts.map(|facts| facts.leases),
+            leases: restored.leases(),
             alarms: summary.alarms.iter().map(|alarm| alarm.kind.to_string()).collect(),
             auth_enabled: summary.auth_enabled,
             users: summary.users,
+            faithful: summary.changed.as_ref().is_none_or(Outcome::is_faithful),
+            changes: summary.changed.as_ref().map(ChangedDocument::of),
             written_by: summary.written_by.to_string(),
             written_for: summary.written_for.to_string(),
             starts_on: lines(summary.starts_on),

@@ -115,8 +115,8 @@ impl Members {
 
     /// The flags again, for another member's command.
     pub(super) fn words(&self, name: &str, urls: &str) -> Vec<String> {
-        let mut words = vec!["--name".to_owned(), quoted(name)];
-        let mut flag = |flag: &str, value: &str| words.extend([flag.to_owned(), quoted(value)]);
+        let mut words = vec!["--name".to_owned(), quoted(name.as_bytes())];
+        let mut flag = |flag: &str, value: &str| words.extend([flag.to_owned(), quoted(value.as_bytes())]);
         if let Some(path) = &self.members_file {
             flag("--members-file", &path.to_string_lossy());
         } else if !self.same_members {
@@ -150,7 +150,7 @@ impl Members {
     fn failure(&self, error: MembershipError, snapshot: &Path) -> Failure {
         let instead = format!(
             "or write the list yourself: `etcdsnap members {} -o json > members.json`, correct it, then --members-file members.json",
-            quoted(&snapshot.to_string_lossy())
+            quoted(snapshot.to_string_lossy().as_bytes())
         );
         let from_snapshot = self.same_members;
         let words = match &error {

@@ -8,6 +8,7 @@ mod start_flags;
 mod words;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,6 +16,9 @@ use etcdsnap::bolt::Db;
 use etcdsnap::etcd::hash_kv::HashKv;
 use etcdsnap::etcd::line::EtcdLine;
 use etcdsnap::kube::unix_time::UnixTime;
+use etcdsnap::ops::Settings;
+use etcdsnap::ops::reader::Reader;
+use etcdsnap::ops::rebuild::{Changes, Refusal};
 use etcdsnap::ops::restore::membership::Resolved;
 use etcdsnap::ops::restore::{
     AllRestored, Corrections, Existing, Fingerprint, OutDir, Placement, Preview, Request, RestoreError,
@@ -29,9 +33,12 @@ use self::all_members::AllMembers;
 use self::membership::Members;
 use self::start_flags::StartForm;
 use super::{PageFormat, write_json};
+use crate::cli::changed::{self, Remark};
+use crate::cli::decryption::Decryption;
 use crate::cli::failure::Failure;
 use crate::cli::input::{KubernetesKeys, Opening, Threads};
 use crate::cli::output::text::safe;
+use crate::cli::selection::Cleansing;
 use crate::cli::{Context, Outcome, progress, tell};
 
 /// Make a fresh member directory from a snapshot
@@ -51,6 +58,9 @@ use crate::cli::{Context, Outcome, progress, tell};
 /// those of a file, or those of the snapshot on other machines:
 ///   etcdsnap restore snap.db --name node1 --data-dir /var/lib/etcd \
 ///     --same-members --map-url 10.20.30.101=10.20.40.101
+///
+/// Options that leave keys out or cleanse have the database written anew. What is
+/// left out is told, and the result is not the cluster that was saved.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = flags::lines_help())]
 pub(crate) struct Restore {
@@ -129,6 +139,10 @@ pub(crate) struct Restore {
     #[arg(long, hide = true)]
     initial_memory_map_size: Option<u64>,
     #[command(flatten)]
+    cleansing: Cleansing,
+    #[command(flatten)]
+    decryption: Decryption,
+    #[command(flatten)]
     opening: Opening,
     #[command(flatten)]
     threads: Threads,
@@ -153,6 +167,7 @@ struct Foreseen {
     hash_kv: HashKv,
     rooms: Vec<Room>,
     problem: Option<TargetError>,
+    refusal: Option<Refusal>,
 }
 
 impl Done {
@@ -194,14 +209,23 @@ impl Done {
 
     /// Bytes of the database's pages that hold something, if that is known.
     fn in_use(&self) -> Option<u64> {
+        if self.summary().changed.is_some() {
+            return Some(self.summary().db_size);
+        }
         Some(self.report().facts?.pages.in_use.saturating_mul(self.summary().page_size))
+    }
+
+    /// Leases that are in the database, if that is known.
+    fn leases(&self) -> Option<u64> {
+        let removed = self.summary().changed.as_ref().map_or(0, |outcome| outcome.leases_removed);
+        Some(self.report().facts?.leases.saturating_sub(removed))
     }
 }
 
 /// A plan in the two parts that are told of it.
 fn foreseen<R>(preview: Preview<R>, done: impl FnOnce(R) -> Done) -> (Done, Foreseen) {
-    let Preview { restored, hash_kv, survey } = preview;
-    (done(restored), Foreseen { hash_kv, rooms: survey.rooms, problem: survey.problem })
+    let Preview { restored, hash_kv, survey, refusal } = preview;
+    (done(restored), Foreseen { hash_kv, rooms: survey.rooms, problem: survey.problem, refusal })
 }
 
 impl Restore {
@@ -236,44 +260,71 @@ impl Restore {
                 (place_of(&resolved)?, resolved)
             }
         };
-        let request = self.request(&resolved);
+        let mut request = self.request(&resolved);
+        request.keyring = self.decryption.keyring(context)?.map(Arc::new);
         let total = source.bytes().len() as u64;
         let settings = self.threads.settings(context);
-        // Hashing and writing go side by side; whichever is behind is the measure.
-        let done = |progress: &etcdsnap::ops::Progress| {
+        if self.cleansing.is_given() {
+            request.changes = self.changes(&source, &request, &settings)?;
+        }
+        // Hashing and writing go side by side; whichever is behind is the measure. A
+        // database that is written anew may have any size.
+        let rebuilt = !request.changes.is_empty();
+        let done = move |progress: &etcdsnap::ops::Progress| {
             let written = progress.written.load(Ordering::Relaxed);
             match progress.hashed.load(Ordering::Relaxed) {
+                hashed if rebuilt => hashed,
                 0 => written,
                 hashed => written.min(hashed),
             }
         };
+        let foresee = || match &place {
+            Place::One(placement) => {
+                preview(&source, &request, placement, &settings).map(|plan| foreseen(plan, Done::One))
+            }
+            Place::All(out_dir) => {
+                preview_all(&source, &request, out_dir, &settings).map(|plan| foreseen(plan, Done::All))
+            }
+        };
         if self.dry_run {
-            let answer = progress::watch(context, "checking", total, done, || match &place {
-                Place::One(placement) => {
-                    preview(&source, &request, placement, &settings).map(|plan| foreseen(plan, Done::One))
-                }
-                Place::All(out_dir) => {
-                    preview_all(&source, &request, out_dir, &settings).map(|plan| foreseen(plan, Done::All))
-                }
-            });
-            let (restored, plan) = answer.map_err(|error| self.failure(error, &source))?;
-            self.tell(context, &resolved, &restored, Some(&plan))?;
-            return match plan.problem {
-                None => Ok(Outcome::Yes),
-                Some(problem) => Err(self.failure(problem.into(), &source)),
-            };
+            let answer = progress::watch(context, "checking", total, done, foresee);
+            return self.tell_plan(context, &resolved, answer, &source);
         }
         let restored = progress::watch(context, "restoring", total, done, || match &place {
             Place::One(placement) => restore(&source, &request, placement, &settings).map(Done::One),
             Place::All(out_dir) => restore_all(&source, &request, out_dir, &settings).map(Done::All),
-        })
-        .map_err(|error| self.failure(error, &source))?;
+        });
+        let restored = match restored {
+            // What it would come to is the reason, so it is shown whole.
+            Err(RestoreError::Refused(_)) => return self.tell_plan(context, &resolved, foresee(), &source),
+            restored => restored.map_err(|error| self.failure(error, &source))?,
+        };
         let told = self.tell(context, &resolved, &restored, None);
         let told = told.and_then(|()| context.out.flush().map_err(Failure::from));
         told.map_err(|failure| {
             failure.hint(format!("{} was restored all the same", shown(restored.directory())))
         })?;
         Ok(Outcome::Yes)
+    }
+
+    /// What a restore would do, and why it would not.
+    fn tell_plan(
+        &self,
+        context: &mut Context<'_>,
+        resolved: &Resolved,
+        answer: Result<(Done, Foreseen), RestoreError>,
+        source: &Source,
+    ) -> Result<Outcome, Failure> {
+        let (restored, plan) = answer.map_err(|error| self.failure(error, source))?;
+        self.tell(context, resolved, &restored, Some(&plan))?;
+        match (plan.refusal, plan.problem) {
+            (None, None) => Ok(Outcome::Yes),
+            (Some(refusal), _) => {
+                context.out.flush()?;
+                Err(changed::refused(refusal))
+            }
+            (None, Some(problem)) => Err(self.failure(problem.into(), source)),
+        }
     }
 
     fn tell(
@@ -284,8 +335,15 @@ impl Restore {
         plan: Option<&Foreseen>,
     ) -> Result<(), Failure> {
         let token = &resolved.membership.token;
-        let warnings = restored.warnings().iter().map(|warning| words::words(warning, token));
-        let warnings: Vec<_> = warnings.chain(membership::doubt(resolved)).collect();
+        let resets = self.cleansing.resets_root_password();
+        let warnings = restored.warnings().iter().map(|warning| words::words(warning, token, resets));
+        let mut warnings: Vec<_> = warnings.chain(membership::doubt(resolved)).collect();
+        if let Some(outcome) = &restored.summary().changed {
+            warnings.extend(changed::warnings(outcome).into_iter().map(Remark::into_parts));
+        }
+        if self.is_bump_implied() {
+            warnings.push(words::bump_implied(restored.summary()));
+        }
         for (_, text) in &warnings {
             // Not even --quiet hides a trap.
             tell(format_args!("warning: {text}"));
@@ -324,9 +382,32 @@ impl Restore {
         self.name.as_deref().unwrap_or("default")
     }
 
+    /// What is to be left out or changed.
+    fn changes(
+        &self,
+        source: &Source,
+        request: &Request,
+        settings: &Settings<'_>,
+    ) -> Result<Changes, Failure> {
+        let db = Db::open(source.bytes());
+        let db = db.map_err(|error| self.failure(RestoreError::NotADatabase(error), source))?;
+        let (keys, prefixes) = (request.keyring.as_deref(), request.verify.prefixes.clone());
+        self.cleansing.changes(&db, &Reader { keys, prefixes, ..Reader::default() }, settings)
+    }
+
+    /// Whether the revision is moved because keys are left out, unasked.
+    fn is_bump_implied(&self) -> bool {
+        self.cleansing.is_selective() && self.bump_revision.is_none()
+    }
+
+    /// How the revision is moved.
+    fn bump(&self) -> Option<BumpArgument> {
+        if self.is_bump_implied() { Some(BumpArgument::Auto) } else { self.bump_revision }
+    }
+
     fn check_bump(&self) -> Result<(), Failure> {
-        let bump = self.bump_revision.and_then(BumpArgument::bump);
-        let automatic = self.bump_revision == Some(BumpArgument::Auto);
+        let bump = self.bump().and_then(BumpArgument::bump);
+        let automatic = self.bump() == Some(BumpArgument::Auto);
         if !automatic && bump.is_some() != self.mark_compacted {
             return Err(Failure::usage("--bump-revision and --mark-compacted go together").hint(
                 "with a higher revision, clients that watch from an old one must be told to start anew",
@@ -347,7 +428,9 @@ impl Restore {
                 clear_alarms: self.clear_alarms,
                 rewrite_conf_state: self.rewrite_conf_state,
             },
-            bump: self.bump_revision.and_then(BumpArgument::bump),
+            bump: self.bump().and_then(BumpArgument::bump),
+            changes: Changes::default(),
+            keyring: None,
             skip_hash_check: self.skip_hash_check,
             expected_state: self.expect_state,
             verify: Options { prefixes: self.kubernetes.prefixes(), values: Values::First, keyring: None },

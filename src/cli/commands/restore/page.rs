@@ -9,6 +9,7 @@ use etcdsnap::ops::restore::{Moved, Restored};
 
 use super::commands::quoted;
 use super::{Done, Foreseen, Restore, lines, shown, words};
+use crate::cli::changed;
 use crate::cli::failure::Failure;
 use crate::cli::output::size::{grouped, humanized};
 use crate::cli::output::text::{count, safe};
@@ -49,8 +50,8 @@ impl Restore {
         if let Some(plan) = plan {
             let hash = &plan.hash_kv;
             row(out, "HashKV", &format!("{:08x} at revision {}", hash.hash, revision(hash.revision)))?;
-            if let Some(facts) = restored.report().facts {
-                row(out, "leases", &grouped(facts.leases))?;
+            if let Some(leases) = restored.leases() {
+                row(out, "leases", &grouped(leases))?;
             }
             let alarms: Vec<_> = summary.alarms.iter().map(|alarm| alarm.kind.to_string()).collect();
             let alarms = if alarms.is_empty() { "none".to_owned() } else { alarms.join(", ") };
@@ -72,6 +73,9 @@ impl Restore {
             format!("written by {}, for {}; starts on {starts_on}", summary.written_by, summary.written_for);
         row(out, "etcd", &etcd)?;
         rows(out, "changed", summary.corrections.iter().map(|correction| words::correction(correction).1))?;
+        if plan.is_none() {
+            changes(out, restored)?;
+        }
         match (plan, restored) {
             (Some(plan), _) => return self.plan_ends(out, restored, plan),
             (None, Done::One(restored)) => self.next_steps(out, restored)?,
@@ -102,6 +106,10 @@ impl Restore {
         let target =
             problem.map(|problem| format!("CANNOT BE USED: {}", safe(problem.to_string().as_bytes())));
         row(out, "target", &target.unwrap_or_else(|| "can be used".to_owned()))?;
+        changes(out, restored)?;
+        if plan.refusal.is_some() {
+            return Ok(());
+        }
         let first = if problem.is_none() { "" } else { "make the target one that can be used; then " };
         writeln!(out, "\nNext: {first}the same command without --dry-run, and with")?;
         writeln!(out, "  --expect-state {}", restored.state())?;
@@ -175,6 +183,16 @@ fn members_rows(out: &mut dyn Write, restored: &Done) -> std::io::Result<()> {
     }
 }
 
+/// What was left out or changed, if anything was.
+fn changes(out: &mut dyn Write, restored: &Done) -> std::io::Result<()> {
+    let Some(outcome) = &restored.summary().changed else { return Ok(()) };
+    let mut text = Vec::new();
+    changed::text(&mut text, outcome)?;
+    writeln!(out, "\nThe database is written anew:\n")?;
+    out.write_all(text.trim_ascii_end())?;
+    writeln!(out)
+}
+
 /// What to do about learners, if there are any.
 pub(super) fn learners_step(out: &mut dyn Write, members: &[Member]) -> std::io::Result<()> {
     if !members.iter().any(|member| member.is_learner) {
@@ -200,7 +218,7 @@ fn rows(out: &mut dyn Write, title: &str, texts: impl Iterator<Item = String>) -
 
 /// The commands that undo what was moved aside. The new data is kept, too.
 fn way_back(moved: &Moved) -> String {
-    let path = |path: &Path| quoted(&path.to_string_lossy());
+    let path = |path: &Path| quoted(path.as_os_str().as_encoded_bytes());
     let (from, to) = (path(&moved.from), path(&moved.to));
     if moved.to.starts_with(&moved.from) {
         return format!("mv {from}/*.wal /somewhere/else/ && mv {to}/* {from}/");

@@ -1,13 +1,13 @@
 //! What a warning says.
 
 use etcdsnap::etcd::snapshot::DigestVerdict;
-use etcdsnap::ops::restore::{Correction, Warning};
+use etcdsnap::ops::restore::{Correction, Summary, Warning};
 
 use crate::cli::output::size::{grouped, humanized};
 use crate::cli::output::text::{count, safe};
 
 /// A warning's stable name, and what it says.
-pub(super) fn words(warning: &Warning, token: &str) -> (&'static str, String) {
+pub(super) fn words(warning: &Warning, token: &str, resets_root_password: bool) -> (&'static str, String) {
     match warning {
         Warning::DigestSkipped(DigestVerdict::Differs { .. }) => (
             "digest-differs",
@@ -27,8 +27,9 @@ pub(super) fn words(warning: &Warning, token: &str) -> (&'static str, String) {
         Warning::AuthEnabled { users } => (
             "auth-enabled",
             format!(
-                "authentication is on: the restored cluster asks for the passwords of the old one ({})",
-                count(*users as u64, "user", "users")
+                "authentication is on: the restored cluster asks for the passwords of the old one ({}{})",
+                count(*users as u64, "user", "users"),
+                if resets_root_password { ", of which root has the new one" } else { "" }
             ),
         ),
         Warning::IdsOfOldCluster(ids) => (
@@ -93,6 +94,19 @@ pub(super) fn words(warning: &Warning, token: &str) -> (&'static str, String) {
         ),
         _ => ("other", format!("{warning:?}")),
     }
+}
+
+/// That the revision is moved because keys are left out.
+pub(super) fn bump_implied(summary: &Summary) -> (&'static str, String) {
+    let revision = |revision: i64| grouped(revision.unsigned_abs());
+    (
+        "bump-implied",
+        format!(
+            "keys are left out, so the revision is moved from {} to {} with everything before compacted: clients that watch are told to list anew, and none takes a key that went for one that is still there. --bump-revision says how far, 0 not at all",
+            revision(summary.revision_before),
+            revision(summary.revision_after)
+        ),
+    )
 }
 
 /// What was done that a restore by etcd would not have done: stable name, words.

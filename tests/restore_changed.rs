@@ -1,0 +1,267 @@
+//! A restore that leaves something out or cleanses it.
+
+mod harness;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use etcdsnap::bolt::{Db, Patch};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use harness::{Answer, ask, fixture, tree};
+
+const KUBERNETES: &str = "k8s-1.35-etcd-3.6";
+const HASH: &str = "$2a$10$XajjQvNhvvRt5GSeFk1xFeyqRrsxkhBkUiQeg0dt.wU1qD4aFDcga";
+
+fn place() -> TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a UTF-8 path")
+}
+
+fn restore(file: &str, target: &Path, more: &[&str]) -> Answer {
+    ask(&[&["restore", file, "--data-dir", text(target), "-o", "json"], more].concat())
+}
+
+fn hashkv(file: &Path) -> Value {
+    ask(&["hashkv", text(file), "-o", "json"]).exits(0).json()["files"][0]["hash"].clone()
+}
+
+fn codes(answer: &Value) -> BTreeSet<&str> {
+    let warnings = answer["warnings"].as_array().expect("warnings");
+    warnings.iter().map(|warning| warning["code"].as_str().expect("a code")).collect()
+}
+
+#[test]
+fn a_dry_run_says_what_is_left_out_and_a_restore_does_that() {
+    for (name, flags) in [
+        (KUBERNETES, &["--drop-resource", "events"][..]),
+        (KUBERNETES, &["--drop-prefix", "/registry/events/", "--expire-leases", "--bump-revision", "0"]),
+        (KUBERNETES, &["--exclude-namespaces", "default", "--detach-leases"]),
+        ("etcd-3.6", &["--keep-prefix", "key-"]),
+        ("etcd-3.6", &["--expire-leases"]),
+        ("etcd-3.6", &["--expire-leases", "--bump-revision", "auto"]),
+        ("etcd-3.6", &["--expire-leases", "--compact", "now"]),
+        ("etcd-3.6", &["--detach-leases", "--compact", "100"]),
+        ("etcd-3.6", &["--compact", "100", "--bump-revision", "7", "--mark-compacted"]),
+        ("etcd-3.5", &["--compact", "now", "--disable-auth"]),
+        ("etcd-3.4", &["--defrag", "--target-version", "3.4"]),
+        ("etcd-3.6", &["--reset-root-password", HASH, "--clear-alarms"]),
+    ] {
+        let place = place();
+        let target = place.path().join("etcd");
+        let dry = restore(&fixture(name), &target, &[flags, &["--dry-run"]].concat()).exits(0).json();
+        assert!(tree(place.path()).is_empty(), "nothing is written");
+        let state = dry["state"].as_str().expect("a state");
+        let done = restore(&fixture(name), &target, &[flags, &["--expect-state", state]].concat());
+        let done = done.exits(0).json();
+        for field in
+            ["changes", "faithful", "warnings", "dbSize", "revisionAfter", "compactRevision", "leases"]
+        {
+            assert_eq!(dry[field], done[field], "{flags:?}: {field}");
+        }
+        let db = target.join("member/snap/db");
+        assert_eq!(fs::metadata(&db).expect("a file").len(), dry["dbSize"].as_u64().expect("a size"));
+        assert_eq!(hashkv(&db), dry["hashKV"]["hash"], "{flags:?}");
+        let status = ask(&["status", text(&db), "-o", "json"]).exits(0).json();
+        assert_eq!(status["revision"], done["revisionAfter"], "{flags:?}");
+        let left_out = done["changes"]["leftOutKeys"].as_u64().expect("a number");
+        let selective = flags.iter().any(|flag| {
+            ["--drop-", "--keep-", "--exclude-", "--include-"].iter().any(|start| flag.starts_with(start))
+        });
+        assert_eq!(left_out > 0, selective, "{flags:?}");
+        assert_eq!(codes(&done).contains("not-faithful"), selective);
+        assert_eq!(codes(&done).contains("bump-implied"), selective && !flags.contains(&"--bump-revision"));
+        let only_history = flags.iter().all(|flag| !flag.ends_with("leases") && !flag.ends_with("-auth"));
+        let faithful = !selective && only_history && !flags.contains(&HASH);
+        assert_eq!(done["faithful"], faithful, "{flags:?}");
+    }
+}
+
+#[test]
+fn keys_left_out_move_the_revision_and_0_keeps_it() {
+    let place = place();
+    let target = place.path().join("etcd");
+    let after = |more: &[&str]| {
+        let flags = [&["--drop-resource", "events", "--dry-run"], more].concat();
+        let answer = restore(&fixture(KUBERNETES), &target, &flags).exits(0).json();
+        let number = |field: &str| answer[field].as_i64().expect("a revision");
+        (
+            number("revisionAfter") - number("revisionBefore"),
+            number("compactRevision") - number("revisionBefore"),
+        )
+    };
+    assert_eq!(after(&[]), (1_000_000_000, 1_000_000_000));
+    assert_eq!(after(&["--bump-revision", "5", "--mark-compacted"]), (5, 5));
+    // History begins anew in any case.
+    assert_eq!(after(&["--bump-revision", "0"]), (0, 0));
+    restore(&fixture(KUBERNETES), &target, &["--drop-resource", "events", "--bump-revision", "5"])
+        .refuses(2)
+        .says("--mark-compacted");
+}
+
+#[test]
+fn the_state_depends_on_what_is_asked_for_and_not_on_how() {
+    let place = place();
+    let state = |flags: &[&str]| {
+        let flags = [flags, &["--dry-run"]].concat();
+        let answer = restore(&fixture(KUBERNETES), &place.path().join("etcd"), &flags).exits(0).json();
+        answer["state"].as_str().expect("a state").to_owned()
+    };
+    let two = ["--drop-prefix", "/registry/events/", "--drop-prefix", "/registry/leases/"];
+    let turned = ["--drop-prefix", "/registry/leases/", "--drop-prefix", "/registry/events/"];
+    let hex =
+        ["--drop-prefix-hex", "2f72656769737472792f6c65617365732f", "--drop-prefix", "/registry/events/"];
+    let one = state(&two);
+    for same in [
+        &turned[..],
+        &hex,
+        &[&two[..], &["--drop-prefix", "/registry/events/"]].concat(),
+        &[&two[..], &["--accept-orphans", "--compact", "now"]].concat(),
+        &[&two[..], &["--bump-revision", "auto", "--threads", "1", "--defrag"]].concat(),
+    ] {
+        assert_eq!(state(same), one, "{same:?}");
+    }
+    let others: BTreeSet<_> = [
+        &[][..],
+        &["--bump-revision", "auto"],
+        &two,
+        &two[..2],
+        &[&two[..], &["--bump-revision", "0"]].concat(),
+        &["--drop-resource", "events,leases"],
+        &["--keep-prefix", "/registry/"],
+        &["--defrag"],
+        &["--compact", "now"],
+        &["--compact", "200"],
+        &["--expire-leases"],
+        &["--detach-leases"],
+        &["--disable-auth"],
+        &["--reset-root-password", HASH],
+    ]
+    .into_iter()
+    .map(state)
+    .collect();
+    assert_eq!(others.len(), 14, "{others:?}");
+}
+
+#[test]
+fn what_a_cluster_would_delete_is_shown_and_refused() {
+    let place = place();
+    let target = place.path().join("etcd");
+    let flags = ["--keep-prefix", "/registry/", "--keep-prefix", "/no such thing/"];
+    for more in [&[][..], &["--dry-run"]] {
+        let answer = restore(&fixture(KUBERNETES), &target, &[&flags[..], more].concat()).refuses(1);
+        let answer = answer.says("nothing was written: something that is to be kept is not there");
+        assert_eq!(answer.json()["dryRun"], true, "what is told is the plan");
+        assert!(codes(&answer.json()).contains("fits-nothing"));
+        assert!(tree(place.path()).is_empty());
+    }
+    let page = ask(&[&["restore", &fixture(KUBERNETES), "--data-dir", text(&target)], &flags[..]].concat());
+    let page = page.refuses(1);
+    assert!(!page.text().contains("Next:"), "{}", page.text());
+    restore(&fixture(KUBERNETES), &target, &["--drop-prefix", "/"]).refuses(1).says("no key would be left");
+    // Damage and a wrong digest are told before.
+    let mut bytes = fs::read(fixture(KUBERNETES)).expect("a snapshot");
+    let end = bytes.len() - 1;
+    bytes[end] ^= 1;
+    let stale = place.path().join("stale.db");
+    fs::write(&stale, &bytes).expect("written");
+    restore(text(&stale), &target, &flags).refuses(1).says("digest does not match");
+    restore(text(&stale), &target, &["--drop-resource", "events"]).refuses(1).says("digest does not match");
+    assert!(!target.exists());
+    bytes.truncate(bytes.len() / 2);
+    fs::write(&stale, &bytes).expect("written");
+    restore(text(&stale), &target, &["--defrag"]).refuses(1).says("damaged");
+    assert!(!target.exists());
+}
+
+#[test]
+fn the_hash_of_a_password_is_asked_for_and_nothing_of_it_shown() {
+    let place = place();
+    for command in ["restore", "repack"] {
+        let target = place.path().join("out");
+        let to = if command == "restore" { vec!["--data-dir", text(&target)] } else { vec![text(&target)] };
+        let file = fixture("etcd-3.6");
+        let flags = [&[command, &file], &to[..]].concat();
+        let refused = ask(&[&flags[..], &["--reset-root-password", "hunter2"]].concat()).refuses(2);
+        assert!(!format!("{}{}", refused.text(), refused.err).contains("hunter2"), "{}", refused.err);
+        let done = ask(&[&flags[..], &["--reset-root-password", HASH]].concat()).exits(0);
+        let done = done.says("user root");
+        assert!(!format!("{}{}", done.text(), done.err).contains(&HASH[7..]), "{}", done.text());
+        if command == "restore" {
+            fs::remove_dir_all(&target).expect("removed");
+            continue;
+        }
+        let bytes = fs::read(&target).expect("a snapshot");
+        let users = Patch::new(Db::open(&bytes).expect("a database")).entries(b"authUsers").expect("users");
+        let old = fs::read(&file).expect("a snapshot");
+        let before = Patch::new(Db::open(&old).expect("a database")).entries(b"authUsers").expect("users");
+        assert!(users.keys().eq(before.keys()));
+        let changed: Vec<_> = users.iter().filter(|(name, user)| before[*name] != **user).collect();
+        let [(name, user)] = changed.as_slice() else { panic!("{changed:?}") };
+        // As etcd wrote it, but for the hash.
+        let at = before[*name].windows(4).position(|window| window == b"$2a$").expect("a hash");
+        let mut expected = before[*name].clone();
+        expected.splice(at..at + 60, HASH.bytes());
+        assert_eq!((name.as_slice(), *user), (&b"root"[..], &expected));
+    }
+}
+
+#[test]
+fn the_other_members_are_restored_with_the_same_flags() {
+    let place = place();
+    let cluster = "a=http://10.0.0.1:2380,b=http://10.0.0.2:2380";
+    let flags = ["--drop-prefix", "it's \u{202e}\n", "--drop-resource", "events,leases", "--expire-leases"];
+    let file = fixture(KUBERNETES);
+    let start = ["restore", &file, "--initial-cluster", cluster, "--reset-root-password", HASH];
+    let this = ["--name", "a", "--initial-advertise-peer-urls", "http://10.0.0.1:2380"];
+    let target = place.path().join("a");
+    let page = ask(&[&start[..], &this, &flags, &["--data-dir", text(&target)]].concat()).exits(0);
+    let command =
+        page.text().lines().find(|line| line.starts_with("    etcdsnap restore")).expect("a command");
+    let other = place.path().join("b");
+    let command =
+        command.replacen("    etcdsnap", env!("CARGO_BIN_EXE_etcdsnap"), 1).replace("DIR", text(&other));
+    let mut shell = std::process::Command::new("bash");
+    Answer::of(shell.args(["-c", &command]).env("HASH", HASH)).exits(0);
+    let bytes = |data_dir: &Path| fs::read(data_dir.join("member/snap/db")).expect("a database");
+    assert!(bytes(&target) == bytes(&other), "every byte of the databases");
+}
+
+#[test]
+fn all_members_at_once_are_what_each_would_be() {
+    let place = place();
+    let cluster = "a=http://10.0.0.1:2380,b=http://10.0.0.2:2380,c=http://10.0.0.3:2380";
+    let flags = ["--drop-resource", "events", "--initial-cluster", cluster];
+    let file = fixture(KUBERNETES);
+    let one = place.path().join("one");
+    let this = ["--name", "b", "--initial-advertise-peer-urls", "http://10.0.0.2:2380"];
+    let answer = restore(&file, &one, &[&flags[..], &this].concat()).exits(0).json();
+    let db = fs::read(one.join("member/snap/db")).expect("a database");
+    for tar in [false, true] {
+        let out = place.path().join(if tar { "tars" } else { "directories" });
+        let all = ["restore", &file, "--all-members", "--out-dir", text(&out), "-o", "json"];
+        let more: &[&str] = if tar { &["--tar"] } else { &[] };
+        let told = ask(&[&all[..], &flags, more].concat()).exits(0).json();
+        assert_eq!((&told["state"], &told["changes"]), (&answer["state"], &answer["changes"]));
+        for name in ["a", "b", "c"] {
+            let mut data_dir = out.join(name);
+            if tar {
+                data_dir = place.path().join(name);
+                fs::create_dir(&data_dir).expect("made");
+                let mut command = std::process::Command::new("tar");
+                command.arg("-xf").arg(out.join(format!("{name}.tar"))).arg("-C").arg(&data_dir);
+                Answer::of(&mut command).exits(0);
+            }
+            assert!(fs::read(data_dir.join("member/snap/db")).expect("a database") == db, "{name}");
+        }
+    }
+    let refused = place.path().join("refused");
+    let all = ["restore", &file, "--all-members", "--out-dir", text(&refused), "--drop-prefix", "/"];
+    ask(&[&all[..], &["--initial-cluster", cluster]].concat()).refuses(1).says("no key would be left");
+    assert!(!refused.exists());
+}
