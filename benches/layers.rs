@@ -22,8 +22,8 @@ use etcdsnap::kube::field_set::FieldSet;
 use etcdsnap::kube::object::{self, Object};
 use etcdsnap::kube::{json, yaml};
 use etcdsnap::ops::list::{Selection, list};
-use etcdsnap::ops::restore::{Request, restore};
-use etcdsnap::ops::verify::{Options, verify};
+use etcdsnap::ops::restore::{Membership, Placement, Request, restore};
+use etcdsnap::ops::verify::{Options, Values, verify};
 use etcdsnap::ops::{Progress, Settings, keys, status};
 
 fn file() -> PathBuf {
@@ -91,20 +91,22 @@ fn layers(criterion: &mut Criterion) {
     group.bench_function("restore", |b| {
         b.iter_with_large_drop(|| {
             let folder = tempfile::tempdir().unwrap();
+            let cluster = InitialCluster::parse("default=http://localhost:2380").unwrap();
             let request = Request {
-                name: "default".into(),
-                cluster: InitialCluster::parse("default=http://localhost:2380").unwrap(),
-                advertised: vec![PeerUrl::parse("http://localhost:2380").unwrap()],
-                token: "etcd-cluster".into(),
-                data_dir: folder.path().join("restored"),
-                wal_dir: None,
+                membership: Membership { cluster, token: "etcd-cluster".into() },
                 skip_hash_check: true,
                 bump_revision: None,
+                verify: Options { values: Values::First, ..Options::default() },
+            };
+            let placement = Placement {
+                name: "default".into(),
+                advertised: vec![PeerUrl::parse("http://localhost:2380").unwrap()],
+                data_dir: folder.path().join("restored"),
+                wal_dir: None,
                 owner: None,
                 mode: None,
-                verify: Options::default(),
             };
-            restore(snapshot.source(), &request, &settings).unwrap();
+            restore(snapshot.source(), &request, &placement, &settings).unwrap();
             folder
         });
     });

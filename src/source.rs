@@ -114,7 +114,7 @@ impl Source {
 
     fn open_as(path: &Path, map: bool) -> Result<Self, SourceError> {
         let failed = |action, error| SourceError::Io { path: path.to_owned(), action, error };
-        let mut file = File::open(path).map_err(|error| failed("open", error))?;
+        let mut file = open_without_trace(path).map_err(|error| failed("open", error))?;
         let metadata = file.metadata().map_err(|error| failed("examine", error))?;
         if metadata.is_dir() {
             return Err(SourceError::Directory { path: path.to_owned() });
@@ -244,6 +244,22 @@ impl Source {
         }
         Ok(())
     }
+}
+
+/// Opens read-only, and so that reading does not set the time of last access,
+/// which the system allows to a file's owner and to root.
+fn open_without_trace(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        match options.clone().custom_flags(libc::O_NOATIME).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            opened => return opened,
+        }
+    }
+    options.open(path)
 }
 
 fn page_size() -> usize {

@@ -49,6 +49,16 @@ impl Failure {
         self
     }
 
+    /// What happened.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The exit code.
+    pub(crate) fn code(&self) -> u8 {
+        if self.silent { 0 } else { self.code }
+    }
+
     /// Says it on stderr.
     pub(crate) fn report(&self) -> ExitCode {
         if self.silent {

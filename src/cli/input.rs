@@ -108,6 +108,11 @@ impl Reading {
         }
     }
 
+    /// The file, if one was given.
+    pub(crate) fn input(&self, words: &[OsString]) -> Vec<PathBuf> {
+        self.split(words).into_iter().map(|(file, _)| file).collect()
+    }
+
     /// As [`split`](Self::split), for a command that takes nothing else.
     pub(crate) fn only(&self, words: &[OsString]) -> Result<PathBuf, Failure> {
         let (file, rest) = self.split(words)?;

@@ -3,6 +3,7 @@
 mod changed;
 mod commands;
 mod decryption;
+mod evidence;
 mod failure;
 mod input;
 mod output;
@@ -12,6 +13,7 @@ mod selection;
 mod words;
 
 use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -19,6 +21,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
 use etcdsnap::ops::{Progress, Settings};
 
+use evidence::{Evidence, Witnessed};
 use failure::Failure;
 
 /// Reads, verifies, lists and restores etcd snapshots, with no etcd running.
@@ -56,6 +59,10 @@ pub(crate) struct Global {
     /// Also what is usually left out
     #[arg(short, long, global = true, help_heading = GENERAL, display_order = LAST + 1)]
     verbose: bool,
+    /// Write a report on the input to a new file: hashes and times before and after,
+    /// all findings, the command, the program
+    #[arg(long, global = true, value_name = "REPORT", hide_short_help = true, help_heading = GENERAL, display_order = LAST + 1)]
+    evidence: Option<PathBuf>,
     /// Print help; -h prints a summary
     #[arg(short, long, global = true, action = ArgAction::Help, help_heading = GENERAL, display_order = LAST + 2)]
     help: (),
@@ -139,24 +146,49 @@ pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     etcdsnap::source::install_fault_guard();
     let progress = Progress::default();
-    let mut out = BufWriter::with_capacity(1 << 16, io::stdout());
+    let evidence = cli.global.evidence.as_deref();
+    let evidence = match evidence.map(|path| Evidence::begin(path, cli.command.inputs())).transpose() {
+        Ok(evidence) => evidence,
+        Err(failure) => return failure.report(),
+    };
+    let witnessed = Witnessed::new(io::stdout(), evidence.is_some());
+    let mut out = BufWriter::with_capacity(1 << 16, witnessed);
     let mut context = Context { global: &cli.global, out: &mut out, progress: &progress };
     let start = Instant::now();
     let result = run(&cli.command, &mut context);
-    let result = result.and_then(|outcome| {
-        out.flush().map_err(Failure::from)?;
-        Ok(outcome)
-    });
+    // What was answered so far comes first; a reader that left is no error.
+    let flushed = out.flush().map_err(Failure::from);
+    let mut result = result.and_then(|outcome| flushed.map(|()| outcome));
+    if let Some(evidence) = evidence {
+        result = evidence.finish(result, out.get_mut().account());
+    }
     if cli.global.verbose {
         tell(format_args!("took {:.3} s", start.elapsed().as_secs_f64()));
     }
     match result {
         Ok(Outcome::Yes) => ExitCode::SUCCESS,
         Ok(Outcome::No) => ExitCode::from(1),
-        Err(failure) => {
-            // What was answered so far comes first; a reader that left is no error.
-            let _ = out.flush();
-            failure.report()
+        Err(failure) => failure.report(),
+    }
+}
+
+impl Command {
+    /// The snapshots that it reads.
+    fn inputs(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Verify(args) => args.inputs(),
+            Self::Status(args) | Self::Snapshot(SnapshotCommand::Status(args)) => args.inputs(),
+            Self::Hashkv(args) => args.inputs(),
+            Self::Members(args) | Self::Member(MemberCommand::List(args)) => args.inputs(),
+            Self::Keys(args) => args.inputs(),
+            Self::Value(args) => args.inputs(),
+            Self::List(args) => args.inputs(),
+            Self::Get(args) => args.inputs(),
+            Self::ApiResources(args) => args.inputs(),
+            Self::Export(args) => args.inputs(),
+            Self::Encryption(args) => args.inputs(),
+            Self::Restore(args) | Self::Snapshot(SnapshotCommand::Restore(args)) => args.inputs(),
+            Self::Decode(_) | Self::Version(_) | Self::Completion(_) | Self::Man(_) => Vec::new(),
         }
     }
 }

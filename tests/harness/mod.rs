@@ -127,6 +127,10 @@ pub(crate) struct Untouched {
 }
 
 impl Untouched {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     pub(crate) fn of(path: &Path) -> Self {
         let metadata = fs::metadata(path).expect("the file is there");
         Self {

@@ -8,7 +8,7 @@ use etcdsnap::etcd::peer_url::{InitialCluster, PeerUrl};
 use etcdsnap::etcd::snapshot::Snapshot;
 use etcdsnap::etcd::state::State;
 use etcdsnap::ops::finding::{Check, Grade};
-use etcdsnap::ops::restore::{self, Plan, Request, RestoreError, Restored};
+use etcdsnap::ops::restore::{self, Membership, Placement, Plan, Request, RestoreError, Restored};
 use etcdsnap::ops::verify::{self, Report};
 use etcdsnap::ops::{Progress, Settings, hashkv, keys, list, lookup, member_list, status};
 use etcdsnap::source::Source;
@@ -44,20 +44,26 @@ pub fn is_damaged(report: &Report) -> bool {
     worst.max().is_some_and(|worst| worst >= Grade::DataLost)
 }
 
-pub fn request(data_dir: &Path, bump_revision: Option<u64>) -> Request {
-    let url = "http://10.9.9.1:2380";
+const URL: &str = "http://10.9.9.1:2380";
+
+pub fn request(bump_revision: Option<u64>) -> Request {
+    let cluster = InitialCluster::parse(&format!("n1={URL}")).expect("a cluster");
     Request {
-        name: "n1".into(),
-        cluster: InitialCluster::parse(&format!("n1={url}")).expect("a cluster"),
-        advertised: PeerUrl::parse_list(url).expect("a URL"),
-        token: "token".into(),
-        data_dir: data_dir.join("restored"),
-        wal_dir: None,
+        membership: Membership { cluster, token: "token".into() },
         skip_hash_check: true,
         bump_revision,
+        verify: verify::Options::default(),
+    }
+}
+
+fn placement(folder: &Path) -> Placement {
+    Placement {
+        name: "n1".into(),
+        advertised: PeerUrl::parse_list(URL).expect("a URL"),
+        data_dir: folder.join("restored"),
+        wal_dir: None,
         owner: None,
         mode: None,
-        verify: verify::Options::default(),
     }
 }
 
@@ -67,7 +73,8 @@ pub fn restore(file: &[u8], bump_revision: Option<u64>) -> Result<Restored, Rest
     let progress = Progress::default();
     let result = restore::restore(
         &source(file),
-        &request(folder.path(), bump_revision),
+        &request(bump_revision),
+        &placement(folder.path()),
         &Settings { threads: threads(2), skip_damaged: false, progress: &progress },
     );
     let left: Vec<_> = std::fs::read_dir(folder.path()).expect("a folder").collect();
@@ -135,7 +142,7 @@ pub fn questions(file: &[u8]) {
 pub fn plans(file: &[u8]) {
     let Ok(db) = Db::open(file) else { return };
     for bump in [None, Some(0), Some(1_000_000_000), Some(u64::MAX)] {
-        if let Ok(plan) = Plan::new(&db, &request(Path::new("/nowhere"), bump)) {
+        if let Ok(plan) = Plan::new(&db, &request(bump)) {
             let options = WalkOptions { threads: threads(1), only: None, progress: None };
             let _ = walk(&plan.patched.db(), &(), &options);
         }

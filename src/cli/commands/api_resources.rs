@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use etcdsnap::kube::field_set::FieldSet;
 use etcdsnap::kube::field_table::FieldTable;
@@ -98,6 +99,11 @@ struct TypeDocument {
 }
 
 impl ApiResources {
+    /// The file that it reads.
+    pub(crate) fn inputs(&self) -> Vec<PathBuf> {
+        self.reading.input(&self.words)
+    }
+
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         let file = self.reading.only(&self.words)?;
         let keyring = self.decryption.keyring(context)?;

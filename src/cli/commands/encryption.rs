@@ -1,6 +1,6 @@
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use etcdsnap::kube::encryption::{KeyInfo, Keyring, Why};
 use etcdsnap::kube::envelope::Provider;
@@ -168,6 +168,11 @@ fn provider_and_key(stored: &StoredAs<'_>) -> String {
 }
 
 impl Encryption {
+    /// The file that it reads.
+    pub(crate) fn inputs(&self) -> Vec<PathBuf> {
+        self.reading.input(&self.words)
+    }
+
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         let file = self.reading.only(&self.words)?;
         let keyring = self.decryption.keyring(context)?;

@@ -62,6 +62,14 @@ struct FileDocument {
 }
 
 impl Hashkv {
+    /// The files that it reads.
+    pub(crate) fn inputs(&self) -> Vec<PathBuf> {
+        let split = self.reading.split(&self.words).into_iter();
+        split
+            .flat_map(|(first, others)| std::iter::once(first).chain(others.into_iter().map(PathBuf::from)))
+            .collect()
+    }
+
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         let settings = self.reading.settings(self.threads.settings(context));
         let (first, others) = self.reading.split(&self.words)?;

@@ -2,6 +2,7 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use etcdsnap::etcd::keyspace::LiveKey;
 use etcdsnap::etcd::lease::LeaseId;
@@ -81,6 +82,11 @@ impl KeyDocument {
 }
 
 impl Keys {
+    /// The file that it reads.
+    pub(crate) fn inputs(&self) -> Vec<PathBuf> {
+        self.reading.input(&self.words)
+    }
+
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         let (file, words) = self.reading.split(&self.words)?;
         let prefix = input::word_or_hex(&words, self.prefix_hex.as_ref(), "KEYPREFIX", "--prefix-hex")?;

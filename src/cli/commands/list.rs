@@ -2,6 +2,7 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use etcdsnap::ops::list::{Count, Listed, ObjectListing, Selection, TypeKey, list};
 use etcdsnap::ops::{OpError, prepare};
@@ -137,6 +138,11 @@ fn types(words: &[OsString]) -> Result<Vec<String>, Failure> {
 }
 
 impl List {
+    /// The file that it reads.
+    pub(crate) fn inputs(&self) -> Vec<PathBuf> {
+        self.reading.input(&self.words)
+    }
+
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         let (file, words) = self.reading.split(&self.words)?;
         let selection = Selection {

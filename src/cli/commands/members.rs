@@ -1,5 +1,6 @@
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::PathBuf;
 
 use etcdsnap::ops::member_list::{ClusterIdGuess, MembersReport, Role, members};
 use serde::Serialize;
@@ -105,6 +106,11 @@ fn role(role: Role) -> &'static str {
 }
 
 impl Members {
+    /// The file that it reads.
+    pub(crate) fn inputs(&self) -> Vec<PathBuf> {
+        self.reading.input(&self.words)
+    }
+
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         let file = self.reading.only(&self.words)?;
         let snapshot = self.reading.snapshot(&file)?;

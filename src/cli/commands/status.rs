@@ -1,5 +1,6 @@
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use etcdsnap::etcd::snapshot::DigestVerdict;
@@ -113,6 +114,11 @@ struct NewestDocument {
 }
 
 impl Status {
+    /// The file that it reads.
+    pub(crate) fn inputs(&self) -> Vec<PathBuf> {
+        self.reading.input(&self.words)
+    }
+
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         let file = self.reading.only(&self.words)?;
         let snapshot = self.reading.snapshot(&file)?;

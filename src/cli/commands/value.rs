@@ -1,5 +1,6 @@
 use std::ffi::OsString;
 use std::io::IsTerminal;
+use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -80,6 +81,11 @@ struct OpenedBy {
 }
 
 impl Value {
+    /// The file that it reads.
+    pub(crate) fn inputs(&self) -> Vec<PathBuf> {
+        self.reading.input(&self.words)
+    }
+
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         let (file, words) = self.reading.split(&self.words)?;
         let Some(wanted) = input::word_or_hex(&words, self.key_hex.as_ref(), "KEY", "--key-hex")? else {

@@ -16,49 +16,26 @@ mod mark;
 mod place;
 mod plan;
 mod publish;
+mod request;
 mod stage;
 mod target;
+mod warning;
 
 use std::path::PathBuf;
 
 use crate::bolt::{Db, OpenError, PatchError};
-use crate::etcd::membership::NewMembersError;
-use crate::etcd::peer_url::{BootstrapError, InitialCluster, PeerUrl};
+use crate::etcd::membership::{MemberId, NewMembersError};
+use crate::etcd::peer_url::BootstrapError;
 use crate::etcd::snapshot::DigestVerdict;
 use crate::source::{Source, SourceError};
 
-pub use plan::{Plan, StartsOn, Warning};
+pub use plan::{Plan, StartsOn, Summary};
+pub use request::{Membership, Placement, Request};
 pub use target::{Owner, TargetError};
+pub use warning::Warning;
 
 use super::finding::{Check, Grade};
 use super::{Settings, verify};
-
-/// What to restore to.
-#[derive(Debug, Clone)]
-pub struct Request {
-    /// This member's name in `cluster`.
-    pub name: String,
-    /// All members of the new cluster.
-    pub cluster: InitialCluster,
-    /// The peer URLs that this member will announce.
-    pub advertised: Vec<PeerUrl>,
-    /// Goes into the ids, so that clusters with the same URLs differ.
-    pub token: String,
-    /// The directory that will hold `member`.
-    pub data_dir: PathBuf,
-    /// Another place for the WAL than `member/wal`.
-    pub wal_dir: Option<PathBuf>,
-    /// Restore even if there is no digest or it does not match.
-    pub skip_hash_check: bool,
-    /// How far to move the revision ahead, everything before marked compacted.
-    pub bump_revision: Option<u64>,
-    /// Who will own what is written.
-    pub owner: Option<Owner>,
-    /// Mode of the data directory.
-    pub mode: Option<u32>,
-    /// How to verify.
-    pub verify: verify::Options,
-}
 
 /// Why there is no restored directory. Nothing stands at the target then, and
 /// nothing is in the way of another try; only [`NotDurable`](Self::NotDurable)
@@ -122,7 +99,9 @@ pub enum RestoreError {
 #[derive(Debug)]
 pub struct Restored {
     /// What was done.
-    pub summary: plan::Summary,
+    pub summary: Summary,
+    /// Which of the members this is.
+    pub node: MemberId,
     /// What was found in the snapshot.
     pub report: verify::Report,
     /// Where `member` now stands.
@@ -133,16 +112,19 @@ pub struct Restored {
     pub warnings: Vec<Warning>,
 }
 
-/// Restores `source`.
+/// Restores `source` as one member.
 ///
 /// # Errors
 /// See [`RestoreError`].
 pub fn restore(
     source: &Source,
     request: &Request,
+    placement: &Placement,
     settings: &Settings<'_>,
 ) -> Result<Restored, RestoreError> {
     let db = Db::open(source.bytes())?;
+    request.membership.cluster.validate(&placement.name, &placement.advertised)?;
+    let node = MemberId::derive(&placement.advertised, &request.membership.token);
     let plan = match Plan::new(&db, request) {
         Ok(plan) => plan,
         // Damage is told as damage, not as the first thing it got in the way of.
@@ -153,14 +135,14 @@ pub fn restore(
         }
         Err(error) => return Err(error),
     };
-    let target = target::Target::examine(&request.data_dir, request.wal_dir.as_deref())?;
-    let staging = stage::Staging::take(target, request.owner, request.mode, &plan.snap_name)?;
+    let target = target::Target::examine(&placement.data_dir, placement.wal_dir.as_deref())?;
+    let staging = stage::Staging::take(target, placement.owner, placement.mode)?;
     let report = std::thread::scope(|scope| {
         // Beside the checks: written, read again, and waited for until it is on
         // disk, most of which the kernel has done by then.
         let writing = scope.spawn(|| {
-            staging.write(source, &plan, settings.progress)?;
-            staging.sync().map_err(RestoreError::from)
+            staging.write(source, &plan, node, settings.progress)?;
+            staging.sync(&plan).map_err(RestoreError::from)
         });
         let report = verify::check_patched(source, &db, &plan.patched.db(), settings, &request.verify);
         // A full disk is the operator's first worry, but damage is the greater.
@@ -175,7 +157,7 @@ pub fn restore(
     source.finish()?;
     let (data_dir, wal_dir) = staging.publish()?;
     let warnings = plan.warnings(&report, request);
-    Ok(Restored { summary: plan.summary(), report, data_dir, wal_dir, warnings })
+    Ok(Restored { summary: plan.summary(), node, report, data_dir, wal_dir, warnings })
 }
 
 fn examine(

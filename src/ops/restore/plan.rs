@@ -2,32 +2,27 @@
 //! function of the snapshot and the request.
 
 use crate::bolt::{Db, Entries, Patch, Patched, last_element};
-use crate::etcd::auth::Alarm;
 use crate::etcd::line::EtcdLine;
 use crate::etcd::membership::{ClusterId, Member, MemberId, new_members};
 use crate::etcd::raft::{Index, Term};
 use crate::etcd::revision::{Revision, RevisionKey};
-use crate::etcd::snapshot::DigestVerdict;
 use crate::etcd::state::State;
 use crate::etcd::{schema, snap_file, wal};
-use crate::ops::finding::{Check, Grade};
-use crate::ops::verify;
 
 use super::{Request, RestoreError};
 
-/// The files of the new member.
+/// What all members of the new cluster have in common, which is all but one
+/// number in the WAL.
 #[derive(Debug)]
 pub struct Plan<'a> {
     /// The database.
     pub patched: Patched<'a>,
-    /// The WAL's records; zeros follow.
-    pub wal_head: Vec<u8>,
     /// Name of the raft snapshot.
     pub snap_name: String,
     /// Content of the raft snapshot.
     pub snap: Vec<u8>,
-    state: State,
-    summary: Summary,
+    pub(super) state: State,
+    pub(super) summary: Summary,
 }
 
 /// A plan in figures.
@@ -41,8 +36,6 @@ pub struct Summary {
     pub starts_on: StartsOn,
     /// The new members.
     pub members: Vec<Member>,
-    /// Which of them this is.
-    pub node: MemberId,
     /// The new cluster.
     pub cluster: ClusterId,
     /// Revision of the store as it was.
@@ -60,36 +53,6 @@ pub struct StartsOn {
     pub oldest: EtcdLine,
 }
 
-/// What an operator should know before starting etcd.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Warning {
-    /// The digest was absent or wrong, and that was to be passed over.
-    DigestSkipped(DigestVerdict),
-    /// An alarm is still on: the new cluster will refuse writes, or everything.
-    Alarm(Alarm),
-    /// Users and passwords of the old cluster hold in the new one.
-    AuthEnabled {
-        /// How many users there are.
-        users: usize,
-    },
-    /// New members have ids of the old cluster, so that old members which still
-    /// run would talk to them.
-    IdsOfOldCluster(Vec<MemberId>),
-    /// A Kubernetes store whose revision goes back: API servers and controllers
-    /// keep serving what they remember.
-    KubernetesWithoutBump {
-        /// The revision that the store starts with.
-        revision: i64,
-    },
-    /// A downgrade was under way.
-    DowngradeUnderWay(String),
-    /// A compaction was asked for and not finished: it is resumed at the start.
-    CompactionUnfinished,
-    /// Suspicious findings on other things than the digest, in number.
-    Suspicious(u64),
-}
-
 impl<'a> Plan<'a> {
     /// Works out what to write.
     ///
@@ -97,9 +60,7 @@ impl<'a> Plan<'a> {
     /// A membership that does not fit together, a bump that goes too far, or a
     /// snapshot too damaged to be patched.
     pub fn new(db: &Db<'a>, request: &Request) -> Result<Self, RestoreError> {
-        request.cluster.validate(&request.name, &request.advertised)?;
-        let members = new_members(&request.cluster, &request.token)?;
-        let node = MemberId::derive(&request.advertised, &request.token);
+        let members = new_members(&request.membership.cluster, &request.membership.token)?;
         let state = State::read(db);
         if state.is_of_unknown_line() {
             return Err(RestoreError::UnknownLine(state.storage_version_text()));
@@ -132,70 +93,28 @@ impl<'a> Plan<'a> {
         patch.replace(schema::CLUSTER, cluster);
         let patched = patch.apply()?;
 
-        let wal_head = wal::wal_head(node, &members, written_for);
         let snap = snap_file::encode(&snap_file::restored(&members, written_for), written_for.encoding());
         let summary = Summary {
             written_by,
             written_for,
             starts_on: StartsOn::of(&state),
             cluster: ClusterId::derive(members.iter().map(|member| member.id)),
-            node,
             revision_before,
             revision_after,
             db_size: patched.size(),
             members,
         };
-        Ok(Self {
-            patched,
-            wal_head,
-            snap_name: snap_file::file_name(Term(1), Index(count)),
-            snap,
-            state,
-            summary,
-        })
+        Ok(Self { patched, snap_name: snap_file::file_name(Term(1), Index(count)), snap, state, summary })
+    }
+
+    /// The records of one member's WAL; zeros follow.
+    pub fn wal_head(&self, node: MemberId) -> Vec<u8> {
+        wal::wal_head(node, &self.summary.members, self.summary.written_for)
     }
 
     /// The plan in figures.
     pub fn summary(&self) -> Summary {
         self.summary.clone()
-    }
-
-    /// Where an operator would walk into a trap.
-    pub(super) fn warnings(&self, report: &verify::Report, request: &Request) -> Vec<Warning> {
-        let mut warnings = Vec::new();
-        match report.digest {
-            Some(DigestVerdict::Matches) | None => {}
-            Some(verdict) => warnings.push(Warning::DigestSkipped(verdict)),
-        }
-        // What is wrong with the digest was said.
-        let others = report.findings.kinds().into_iter().filter(|(check, ..)| *check != Check::Digest);
-        let suspicious = others.filter(|(_, _, grade, ..)| *grade == Grade::Suspicious);
-        let suspicious = suspicious.map(|(.., count, _)| count).sum();
-        if suspicious > 0 {
-            warnings.push(Warning::Suspicious(suspicious));
-        }
-        warnings.extend(self.state.alarms.iter().copied().map(Warning::Alarm));
-        if self.state.auth_enabled {
-            warnings.push(Warning::AuthEnabled { users: self.state.users.len() });
-        }
-        let old = |id: &MemberId| {
-            self.state.members.iter().any(|member| member.id == *id) || self.state.removed.contains(id)
-        };
-        let same: Vec<_> = self.summary.members.iter().map(|member| member.id).filter(old).collect();
-        if !same.is_empty() {
-            warnings.push(Warning::IdsOfOldCluster(same));
-        }
-        let kubernetes = report.checks.iter().any(|check| check.check == Check::Kubernetes && !check.skipped);
-        if kubernetes && request.bump_revision.is_none() {
-            warnings.push(Warning::KubernetesWithoutBump { revision: self.summary.revision_after });
-        }
-        if let Some(target) = &self.state.downgrade {
-            warnings.push(Warning::DowngradeUnderWay(target.clone()));
-        }
-        if self.state.scheduled_compact > self.state.finished_compact {
-            warnings.push(Warning::CompactionUnfinished);
-        }
-        warnings
     }
 }
 

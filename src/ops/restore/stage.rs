@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate, ioctl_ficlone};
 
+use crate::etcd::membership::MemberId;
 use crate::etcd::wal;
 use crate::ops::Progress;
 use crate::source::Source;
@@ -31,19 +32,13 @@ pub(super) struct Staging {
     root: bool,
     mode: Option<u32>,
     target: Target,
-    snap_name: String,
     /// Set when the verdict is out and there is no point in going on.
     abandoned: AtomicBool,
 }
 
 impl Staging {
     /// Takes the places and writes nothing into them yet.
-    pub(super) fn take(
-        target: Target,
-        owner: Option<Owner>,
-        mode: Option<u32>,
-        snap_name: &str,
-    ) -> Result<Self, TargetError> {
+    pub(super) fn take(target: Target, owner: Option<Owner>, mode: Option<u32>) -> Result<Self, TargetError> {
         let data_dir = &target.data_dir;
         let root = rustix::process::geteuid().is_root();
         if let Some(owner) = owner.filter(|owner| !root && owner.uid != rustix::process::geteuid().as_raw()) {
@@ -68,16 +63,7 @@ impl Staging {
         {
             return Err(TargetError::Busy { path: data_dir.clone() });
         }
-        Ok(Self {
-            main,
-            wal,
-            owner,
-            root,
-            mode,
-            target,
-            snap_name: snap_name.to_owned(),
-            abandoned: AtomicBool::new(false),
-        })
+        Ok(Self { main, wal, owner, root, mode, target, abandoned: AtomicBool::new(false) })
     }
 
     /// Ends the writing early: nothing of it will be published.
@@ -110,6 +96,7 @@ impl Staging {
         &self,
         source: &Source,
         plan: &Plan<'_>,
+        node: MemberId,
         progress: &Progress,
     ) -> Result<(), RestoreError> {
         make_directory(&self.member())?;
@@ -118,21 +105,21 @@ impl Staging {
             make_directory(&self.wal())?;
         }
         self.write_db(source, plan, progress)?;
-        self.write_wal(&plan.wal_head)?;
+        self.write_wal(&plan.wal_head(node))?;
         // The one file whose mode upstream leaves to the umask.
-        let snap = self.snap().join(&self.snap_name);
+        let snap = self.snap().join(&plan.snap_name);
         create(&snap, 0o666)?.write_all(&plan.snap).map_err(failed("write", &snap))?;
-        self.give_away().map_err(RestoreError::from)
+        self.give_away(plan).map_err(RestoreError::from)
     }
 
     /// Waits until all files and the directories they are in are on disk.
-    pub(super) fn sync(&self) -> Result<(), TargetError> {
+    pub(super) fn sync(&self, plan: &Plan<'_>) -> Result<(), TargetError> {
         let segment = self.wal().join(wal::FIRST_SEGMENT);
         let snap = self.snap();
         if self.abandoned.load(Ordering::Relaxed) {
             return Ok(());
         }
-        for path in [self.db(), segment, snap.join(&self.snap_name), snap, self.wal(), self.member()] {
+        for path in [self.db(), segment, snap.join(&plan.snap_name), snap, self.wal(), self.member()] {
             sync_path(&path)?;
         }
         sync_path(&self.main.tree())
@@ -207,10 +194,10 @@ impl Staging {
 
     /// Gives what was written to who was named, or to the owner of the directory
     /// that it goes into; root alone can do that.
-    fn give_away(&self) -> Result<(), TargetError> {
+    fn give_away(&self, plan: &Plan<'_>) -> Result<(), TargetError> {
         let existing = |owner: Option<Owner>| owner.filter(|_| self.root);
         let owner = self.owner.or(existing(self.target.existing_owner));
-        let mut paths = vec![self.member(), self.snap(), self.db(), self.snap().join(&self.snap_name)];
+        let mut paths = vec![self.member(), self.snap(), self.db(), self.snap().join(&plan.snap_name)];
         if self.target.existing_owner.is_none() {
             // The data directory itself, which is still to appear or was made.
             paths.push(self.main.tree());

@@ -17,6 +17,7 @@ pub(super) struct Values<'p> {
     pub(super) prefixes: &'p Prefixes,
     /// To look into encrypted values, if it is there.
     pub(super) keyring: Option<&'p Keyring>,
+    pub(super) which: super::Values,
 }
 
 /// What values are, as the names under which they are counted.
@@ -41,6 +42,11 @@ struct Broken {
 }
 
 impl ValueKinds {
+    /// Whether one of them is an object's.
+    pub(super) fn has_objects(&self) -> bool {
+        self.counts.iter().take(4).any(|count| *count > 0)
+    }
+
     fn count(&mut self, kind: usize) {
         if let Some(count) = self.counts.get_mut(kind) {
             *count = count.saturating_add(1);
@@ -77,6 +83,9 @@ impl<'a> RecordFold<'a> for Values<'_> {
 
     #[inline]
     fn record(&self, part: &mut ValueKinds, record: &Record<'a>) {
+        if self.which == super::Values::First && part.has_objects() {
+            return;
+        }
         if record.tombstone || self.prefixes.strip(record.kv.key).is_none() {
             return;
         }
@@ -168,9 +177,8 @@ impl Values<'_> {
 }
 
 fn kinds(db: &Db<'_>, values: &ValueKinds, findings: &mut Findings) -> Vec<(&'static str, u64)> {
-    let recognised: u64 = values.counts.iter().take(4).sum();
     // Someone else's keys may begin with /registry/ as well.
-    if recognised == 0 && values.broken_count == 0 {
+    if !values.has_objects() && values.broken_count == 0 {
         return Vec::new();
     }
     for (list, count, code, expected) in [

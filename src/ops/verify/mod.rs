@@ -59,6 +59,8 @@ pub struct Facts {
     pub compact_revision: Option<i64>,
     /// Keys that are alive.
     pub live_keys: u64,
+    /// Whether there are objects as a Kubernetes API server stores them.
+    pub is_kubernetes: bool,
     /// Pages by kind.
     pub pages: PageCounts,
 }
@@ -104,6 +106,20 @@ pub struct Options {
     pub prefixes: Prefixes,
     /// Keys to open encrypted values with, which are then checked too.
     pub keyring: Option<Arc<Keyring>>,
+    /// Which values of Kubernetes keys to look into.
+    pub values: Values,
+}
+
+/// Which values of Kubernetes keys are looked into.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Values {
+    /// All of them.
+    #[default]
+    Every,
+    /// Only until one is an object's, which makes this a store of Kubernetes. For
+    /// a restore: no value stands in its way, and looking into all of them is a
+    /// sixth of its work.
+    First,
 }
 
 /// Checks a file.
@@ -175,7 +191,11 @@ fn check_content(
 ) -> Draft {
     let mut findings = Findings::default();
     let state = State::read(db);
-    let kubernetes = kubernetes::Values { prefixes: &options.prefixes, keyring: options.keyring.as_deref() };
+    let kubernetes = kubernetes::Values {
+        prefixes: &options.prefixes,
+        keyring: options.keyring.as_deref(),
+        which: options.values,
+    };
     let records =
         (RevisionOrder { compact }, KeyspaceFold::new(db.image).watched_by(Lives { compact }), kubernetes);
     let walking = WalkOptions { threads, only: None, progress: Some(&settings.progress.pages) };
@@ -189,7 +209,11 @@ fn check_content(
     auth::alarms(&state, &mut findings);
     auth::findings(&state, &mut findings);
     membership::findings(&state, &mut findings);
-    let kinds = kubernetes.findings(db, &values, &keyspace, &mut findings);
+    let is_kubernetes = values.has_objects();
+    let kinds = match options.values {
+        Values::Every => kubernetes.findings(db, &values, &keyspace, &mut findings),
+        Values::First => Vec::new(),
+    };
 
     let pages = walked.pages;
     let elements = walked.buckets.iter().map(|bucket| bucket.keys).sum();
@@ -262,6 +286,7 @@ fn check_content(
         revision: window.current,
         compact_revision: window.compact,
         live_keys: keyspace.len() as u64,
+        is_kubernetes,
         pages,
     });
     Draft { findings, checks, facts }

@@ -131,6 +131,11 @@ impl Which {
 }
 
 impl Export {
+    /// The file that it reads.
+    pub(crate) fn inputs(&self) -> Vec<PathBuf> {
+        self.reading.input(&self.words)
+    }
+
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         let ending = self.output.ending();
         if self.out_dir.is_some() && self.output == Form::Jsonl {

@@ -9,6 +9,7 @@ pub(crate) mod unshown;
 
 use std::borrow::Cow;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use etcdsnap::kube::field_set::FieldSet;
 use etcdsnap::kube::object::Options;
@@ -117,6 +118,11 @@ fn minor_release(typed: &str) -> Result<u16, String> {
 }
 
 impl Get {
+    /// The file that it reads.
+    pub(crate) fn inputs(&self) -> Vec<PathBuf> {
+        self.reading.input(&self.words)
+    }
+
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         if self.watch {
             return Err(Failure::usage("--watch: a file does not change")

@@ -1,3 +1,5 @@
+mod document;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -6,14 +8,17 @@ use etcdsnap::etcd::snapshot::DigestVerdict;
 use etcdsnap::kube::encryption::Keyring;
 use etcdsnap::ops::finding::{Check, Finding, Grade};
 use etcdsnap::ops::verify::{CheckResult, Options, Report, verify};
-use serde::Serialize;
+
+pub(crate) use document::FileDocument;
+
+use document::Document;
 
 use super::{PageFormat, SCHEMA_VERSION, write_json};
 use crate::cli::decryption::Decryption;
 use crate::cli::failure::{Failure, kind_name};
 use crate::cli::input::{KubernetesKeys, Opening, Threads};
 use crate::cli::output::size::{grouped, humanized};
-use crate::cli::output::text::{count, hex, safe};
+use crate::cli::output::text::{count, safe};
 use crate::cli::{Context, Outcome, progress, words};
 
 /// Can this backup be trusted?
@@ -45,93 +50,12 @@ pub(crate) struct Verify {
     decryption: Decryption,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Document<'d> {
-    schema_version: u32,
-    files: Vec<FileDocument<'d>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct FileDocument<'d> {
-    file: String,
-    size: u64,
-    verdict: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    worst: Option<Grade>,
-    digest: DigestDocument,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    facts: Option<FactsDocument>,
-    checks: Vec<CheckDocument>,
-    findings: Vec<KindDocument<'d>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct DigestDocument {
-    verdict: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stored: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    computed: Option<String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct FactsDocument {
-    etcd_version: String,
-    revision: i64,
-    compact_revision: Option<i64>,
-    live_keys: u64,
-    pages_in_use: u64,
-    pages_free: u64,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct CheckDocument {
-    check: Check,
-    result: String,
-    findings: u64,
-    covered: serde_json::Map<String, serde_json::Value>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct KindDocument<'d> {
-    check: Check,
-    code: &'d str,
-    grade: Grade,
-    count: u64,
-    meaning: &'d str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    advice: Option<&'d str>,
-    first: Vec<FindingDocument<'d>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct FindingDocument<'d> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    page: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    element: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    offset: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bucket: Option<&'d str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<String>,
-    expected: &'d str,
-    found: &'d str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lost_from: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lost_to: Option<String>,
-}
-
 impl Verify {
+    /// The files that it reads.
+    pub(crate) fn inputs(&self) -> Vec<PathBuf> {
+        self.files.clone()
+    }
+
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         let mut outcome = Outcome::Yes;
         let mut documents = Vec::new();
@@ -161,7 +85,9 @@ impl Verify {
             reports.push((file, report));
         }
         if self.output == PageFormat::Json {
-            documents.extend(reports.iter().map(|(file, report)| self.document(file, report)));
+            documents.extend(
+                reports.iter().map(|(file, report)| FileDocument::of(file, report, self.outcome(report))),
+            );
             write_json(context.out, &Document { schema_version: SCHEMA_VERSION, files: documents })?;
         }
         if unreadable > 0 {
@@ -181,7 +107,8 @@ impl Verify {
     ) -> Result<Report, Failure> {
         let source = self.opening.source(file)?;
         context.progress.hashed.store(0, Ordering::Relaxed);
-        let options = Options { prefixes: self.kubernetes.prefixes(), keyring: keyring.cloned() };
+        let options =
+            Options { prefixes: self.kubernetes.prefixes(), keyring: keyring.cloned(), ..Options::default() };
         let size = source.bytes().len() as u64;
         let done = |progress: &etcdsnap::ops::Progress| progress.hashed.load(Ordering::Relaxed);
         let settings = self.threads.settings(context);
@@ -277,93 +204,12 @@ impl Verify {
             Some(Grade::Fatal) => "NOT USABLE: etcd cannot open this file.".into(),
         }
     }
-
-    fn document<'d>(&self, file: &Path, report: &'d Report) -> FileDocument<'d> {
-        let verdict = match (self.outcome(report), report.worst()) {
-            (Outcome::Yes, _) => "sound",
-            (Outcome::No, None | Some(Grade::Note)) => "not-accepted",
-            (Outcome::No, Some(Grade::Suspicious)) if only_locked(report) => "locked",
-            (Outcome::No, Some(Grade::Suspicious)) => "doubtful",
-            (Outcome::No, Some(Grade::DataLost)) => "damaged",
-            (Outcome::No, Some(Grade::Fatal)) => "not-usable",
-        };
-        FileDocument {
-            file: safe(file.as_os_str().as_encoded_bytes()),
-            size: report.file_size,
-            verdict,
-            worst: report.worst(),
-            digest: digest(report.digest),
-            facts: report.facts.as_ref().map(|facts| FactsDocument {
-                etcd_version: facts.line.0.to_string(),
-                revision: facts.revision,
-                compact_revision: facts.compact_revision,
-                live_keys: facts.live_keys,
-                pages_in_use: facts.pages.in_use,
-                pages_free: facts.pages.free,
-            }),
-            checks: report.checks.iter().map(check_document).collect(),
-            findings: report.findings.kinds().into_iter().map(kind_document).collect(),
-        }
-    }
 }
 
 /// Whether nothing is wrong but that keys are missing.
 fn only_locked(report: &Report) -> bool {
     let kinds = report.findings.kinds();
     kinds.iter().all(|(_, code, grade, ..)| *grade == Grade::Note || *code == "value-locked")
-}
-
-fn digest(verdict: Option<DigestVerdict>) -> DigestDocument {
-    let (verdict, stored, computed) = match verdict {
-        None | Some(DigestVerdict::Absent) => ("absent", None, None),
-        Some(DigestVerdict::Matches) => ("matches", None, None),
-        Some(DigestVerdict::Differs { stored, computed }) => {
-            ("differs", Some(hex(&stored)), Some(hex(&computed)))
-        }
-    };
-    DigestDocument { verdict, stored, computed }
-}
-
-fn check_document(check: &CheckResult) -> CheckDocument {
-    CheckDocument {
-        check: check.check,
-        result: match check.worst {
-            Some(grade) => grade.to_string(),
-            None if check.skipped => "nothing-to-check".to_owned(),
-            None => "ok".to_owned(),
-        },
-        findings: check.findings,
-        covered: check.covered.iter().map(|(unit, number)| (camel(unit), (*number).into())).collect(),
-    }
-}
-
-/// `live keys` as `liveKeys`.
-fn camel(words: &str) -> String {
-    let mut parts = words.split(' ');
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |name, part| {
-        let mut letters = part.chars();
-        let capital = letters.next().map(|letter| letter.to_ascii_uppercase());
-        name + &capital.into_iter().chain(letters).collect::<String>()
-    })
-}
-
-fn kind_document<'d>(
-    (check, code, grade, count, findings): (Check, &'static str, Grade, u64, &'d [Finding]),
-) -> KindDocument<'d> {
-    let (meaning, advice) = words::meaning(code);
-    let first = findings.iter().map(|finding| FindingDocument {
-        page: finding.place.page.map(|page| page.0),
-        element: finding.place.element,
-        offset: finding.place.offset.map(|offset| offset.0),
-        bucket: finding.bucket.as_deref(),
-        key: finding.key.as_ref().map(|key| safe(&key.bytes)),
-        expected: &finding.expected,
-        found: &finding.found,
-        lost_from: finding.lost.as_ref().and_then(|lost| lost.lower.as_ref()).map(|key| hex(&key.bytes)),
-        lost_to: finding.lost.as_ref().and_then(|lost| lost.upper.as_ref()).map(|key| hex(&key.bytes)),
-    });
-    KindDocument { check, code, grade, count, meaning, advice, first: first.collect() }
 }
 
 fn mark(check: &CheckResult) -> String {
