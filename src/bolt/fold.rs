@@ -6,9 +6,9 @@
 //! being done in order. Folds compose: a tuple of folds is a fold, and each page
 //! is read once for all of them.
 
-use super::PageId;
 use super::bucket::Bucket;
 use super::page::LeafElement;
+use super::{FileOffset, PageId};
 
 /// A leaf page whose elements were read and checked.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +17,17 @@ pub struct LeafView<'p, 'a> {
     pub page: Option<PageId>,
     /// What could be read, in the order of the page.
     pub elements: &'p [LeafElement<'a>],
+    /// What the leaf takes up in the file.
+    pub(super) extent: Extent<'a>,
+}
+
+/// What a page takes up in the file, overflow included.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Extent<'a> {
+    pub(super) start: FileOffset,
+    pub(super) bytes: &'a [u8],
+    /// Where its table of elements ends, from `start`.
+    pub(super) table_end: usize,
 }
 
 /// One question asked of all leaves.

@@ -29,6 +29,8 @@ impl PageSize {
     pub const MIN: u32 = 1 << 10;
     /// The largest.
     pub const MAX: u32 = 1 << 24;
+    /// What databases have on nearly all machines.
+    pub(super) const USUAL: Self = Self(4096);
 
     /// Checks that `bytes` is a page size.
     pub fn new(bytes: u32) -> Option<Self> {

@@ -22,6 +22,7 @@ mod fault;
 mod fold;
 mod freelist;
 mod image;
+mod leaf_index;
 mod leaves;
 mod meta;
 mod ordered;
@@ -29,8 +30,10 @@ mod page;
 mod page_set;
 mod patch;
 mod plan;
+mod relic;
 mod sample;
 mod tree;
+mod unreached;
 mod walk;
 mod walker;
 
@@ -40,12 +43,15 @@ pub use db::{Db, OpenError};
 pub use fault::{Excerpt, Fault, FaultKind, FaultLog, KeyRange, Place};
 pub use fold::{Fold, LeafView};
 pub use image::Image;
+pub use leaf_index::{IndexedLeaf, LeafIndex, LeafIndexes};
 pub use leaves::{Leaves, leaves_backward, leaves_forward, top_level_buckets};
 pub use meta::{Meta, MetaFault, NO_FREELIST, PageSize};
 pub use ordered::ordered;
 pub use page::{BranchElement, LeafElement, PageFlags};
 pub use patch::{Entries, Patch, PatchError, Patched};
+pub use relic::{Relic, RelicElement, RelicKind, RelicPart, relics};
 pub use sample::sample;
+pub use unreached::{Gap, GapKind, Unreached, all_unreached, walk_unreached};
 pub use walk::{
     BucketCounts, PageCounts, WalkOptions, WalkReport, bucket_names, last_element, small_bucket,
     small_buckets, walk,

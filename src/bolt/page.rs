@@ -1,6 +1,7 @@
 //! Pages: header, element tables, and the slices they point at.
 
 use super::fault::FaultKind;
+use super::fold::Extent;
 use super::{FileOffset, PageId};
 use crate::codec::fixed::{u16_le, u32_le, u64_le};
 
@@ -64,6 +65,20 @@ impl RawHeader {
             count: u16_le(page, 10)?,
             overflow: u32_le(page, 12)?,
         })
+    }
+
+    /// Whether this can be the header of page `id`: its number, a kind that there
+    /// is, and no more elements than there is room for. Text and numbers that
+    /// stand at the start of a page by chance do not look like it.
+    pub(super) fn is_plausible(&self, id: u64, page_size: u64) -> bool {
+        let room = u64::from(self.overflow).saturating_add(1).saturating_mul(page_size);
+        let table = (HEADER_SIZE as u64).saturating_mul(u64::from(self.count).saturating_add(1));
+        self.id == id
+            && match self.flags {
+                PageFlags::BRANCH | PageFlags::LEAF => table <= room,
+                PageFlags::FREELIST => true,
+                _ => false,
+            }
     }
 
     pub(crate) fn to_bytes(self) -> [u8; HEADER_SIZE] {
@@ -220,8 +235,13 @@ impl<'a> Page<'a> {
         self
     }
 
+    /// What it takes up in the file.
+    pub(super) fn extent(&self) -> Extent<'a> {
+        Extent { start: self.offset, bytes: self.bytes, table_end: self.table_end() }
+    }
+
     /// Where the element table ends, from the start of the page.
-    fn table_end(&self) -> usize {
+    pub(super) fn table_end(&self) -> usize {
         // At most 16 + 16 * 65535.
         HEADER_SIZE.saturating_add(HEADER_SIZE.saturating_mul(usize::from(self.count)))
     }

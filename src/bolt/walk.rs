@@ -95,14 +95,23 @@ pub struct BucketCounts {
 
 /// Walks all of `db` and returns what `fold` made of the leaves.
 pub fn walk<'a, F: Fold<'a>>(db: &Db<'a>, fold: &F, options: &WalkOptions<'_>) -> (F::Total, WalkReport) {
-    let (total, report, _) = attempt::<Quick, _>(db, fold, options).unwrap_or_else(|Irregular| {
+    let (total, report, _) = walk_claiming(db, fold, options);
+    (total, report)
+}
+
+/// As [`walk`], and which pages are in use.
+pub(super) fn walk_claiming<'a, F: Fold<'a>>(
+    db: &Db<'a>,
+    fold: &F,
+    options: &WalkOptions<'_>,
+) -> (F::Total, WalkReport, PageSet) {
+    attempt::<Quick, _>(db, fold, options).unwrap_or_else(|Irregular| {
         if let Some(progress) = options.progress {
             progress.store(0, Ordering::Relaxed);
         }
         let Ok(walked) = attempt::<Careful, _>(db, fold, options);
         walked
-    });
-    (total, report)
+    })
 }
 
 /// Collects the elements of buckets.

@@ -112,7 +112,7 @@ impl<'a, F: Fold<'a>> Reader<'_, 'a, F> {
                 }
             }
         }
-        let view = LeafView { page: (!inline).then_some(page.id), elements };
+        let view = LeafView { page: (!inline).then_some(page.id), elements, extent: page.extent() };
         walker.fold.leaf(part, bucket, &view);
     }
 }

@@ -26,6 +26,7 @@ pub mod membership;
 pub mod peer_url;
 pub mod raft;
 pub mod record;
+pub mod remnant;
 pub mod revision;
 pub mod schema;
 pub mod snap_file;
