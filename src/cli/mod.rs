@@ -85,6 +85,7 @@ enum Command {
     Encryption(commands::encryption::Encryption),
     Restore(Box<commands::restore::Restore>),
     Repack(Box<commands::repack::Repack>),
+    Salvage(commands::salvage::Salvage),
     Version(commands::version::Version),
     Completion(commands::completion::Completion),
     Man(commands::man::Man),
@@ -188,6 +189,8 @@ impl Command {
             Self::Export(args) => args.inputs(),
             Self::Encryption(args) => args.inputs(),
             Self::Restore(args) | Self::Snapshot(SnapshotCommand::Restore(args)) => args.inputs(),
+            Self::Repack(args) => args.inputs(),
+            Self::Salvage(args) => args.inputs(),
             Self::Decode(_) | Self::Version(_) | Self::Completion(_) | Self::Man(_) => Vec::new(),
         }
     }
@@ -209,6 +212,7 @@ fn run(command: &Command, context: &mut Context<'_>) -> Result<Outcome, Failure>
         Command::Encryption(args) => args.run(context),
         Command::Restore(args) | Command::Snapshot(SnapshotCommand::Restore(args)) => args.run(context),
         Command::Repack(args) => args.run(context),
+        Command::Salvage(args) => args.run(context),
         Command::Version(args) => args.run(context),
         Command::Completion(args) => args.run(context, &mut Cli::command()),
         Command::Man(args) => args.run(context, &mut Cli::command()),

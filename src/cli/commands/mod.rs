@@ -13,6 +13,7 @@ pub(crate) mod man;
 pub(crate) mod members;
 pub(crate) mod repack;
 pub(crate) mod restore;
+pub(crate) mod salvage;
 pub(crate) mod status;
 pub(crate) mod value;
 pub(crate) mod verify;

@@ -98,6 +98,11 @@ struct WalDocument {
 }
 
 impl Repack {
+    pub(crate) fn inputs(&self) -> Vec<PathBuf> {
+        // What is no member's directory is told by the command itself.
+        Input::find(&self.source).into_iter().map(|input| input.db).collect()
+    }
+
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         check_target(&self.out).map_err(|error| self.failure(error, None))?;
         let keyring = self.decryption.keyring(context)?;
@@ -110,7 +115,7 @@ impl Repack {
             Ok(db) => self.cleansing.changes(&db, &reader, &settings)?,
             Err(error) => return Err(self.failure(error.into(), Some(&source))),
         };
-        let options = Options { prefixes: self.kubernetes.prefixes(), keyring: None };
+        let options = Options { prefixes: self.kubernetes.prefixes(), ..Options::default() };
         let request = Request {
             rebuild: RebuildRequest { changes, replaced: Default::default(), reader },
             verify: options.clone(),
