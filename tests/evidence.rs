@@ -26,6 +26,8 @@ const COMMANDS: &[&[&str]] = &[
     &["export", "FILE", "--out-dir", "OUT"],
     &["encryption", "FILE"],
     &["restore", "FILE", "--data-dir", "OUT"],
+    &["repack", "FILE", "OUT"],
+    &["salvage", "FILE", "OUT"],
 ];
 
 /// Commands that read no snapshot.
@@ -76,6 +78,7 @@ fn a_report_says_what_was_read_and_that_it_is_unchanged() {
         let accessed = fs::metadata(&file).expect("there").atime();
         let plain = Answer::of(program().args(words(command, &file, &out)));
         let _ = fs::remove_dir_all(&out);
+        let _ = fs::remove_file(&out);
         let answer = Answer::of(program().args(words(command, &file, &out)).arg("--evidence").arg(&report));
         assert_eq!((answer.code, &answer.out), (plain.code, &plain.out), "{command:?}");
         assert_eq!(

@@ -99,7 +99,7 @@ fn a_sound_file_comes_out_as_it_was() {
             let snapshot = Snapshot::from_source(ask::source(file)).expect("a snapshot");
             let hash = hashkv::hashkv(&snapshot, None, &settings).expect("a hash");
             let figures = status::figures(&snapshot, &settings).expect("figures");
-            (format!("{hash:?}"), figures.hash)
+            (format!("{hash:?}"), figures.0.hash)
         };
         assert_eq!(hashes(&bytes), hashes(&file), "{name}");
     }
@@ -140,8 +140,9 @@ fn a_branch_that_is_gone_costs_nothing_that_is_still_there() {
         let (truth, mut built) = (sample(), sample());
         zero(&mut built, page);
         let report = all_saved(&truth.file, &built.file);
-        // That nothing followed the last record cannot be known.
-        assert_eq!(report.is_complete(), page == 13 || page == BRANCH || page == KEY_ROOT, "{page}: {report:#?}");
+        // Where records may have been compacted away, or may have followed the last
+        // one, it cannot be known that these were all.
+        assert_eq!(report.is_complete(), page == BRANCH, "{page}: {report:#?}");
     }
 }
 

@@ -46,62 +46,61 @@ pub struct BrokenPage<'a> {
     pub span: KeySpan<'a>,
 }
 
-/// What is left of a bucket's tree.
-#[derive(Debug, Clone, Default)]
+/// What is left of a bucket's tree. Without a tree, that is nothing.
+#[derive(Debug, Clone)]
 pub struct Survey<'a> {
-    /// Keys for which the tree vouches, in order and apart from each other.
-    covered: Vec<KeySpan<'a>>,
-    /// Pages that are broken, in the order of the tree.
+    /// Keys that are lost, in order and apart from each other.
+    lost: Vec<KeySpan<'a>>,
+    /// Pages that are broken.
     pub broken: Vec<BrokenPage<'a>>,
 }
 
+impl Default for Survey<'_> {
+    fn default() -> Self {
+        Self { lost: vec![KeySpan { lower: b"", upper: None }], broken: Vec::new() }
+    }
+}
+
 impl<'a> Survey<'a> {
+    fn of(broken: Vec<BrokenPage<'a>>) -> Self {
+        let mut survey = Self { lost: Vec::new(), broken };
+        survey.lose(survey.broken.iter().map(|broken| broken.span).collect());
+        survey
+    }
+
     /// Whether the tree vouches for `key`: it is there, or it was not in the bucket.
     pub fn covers(&self, key: &[u8]) -> bool {
-        let behind = self.covered.partition_point(|span| span.lower <= key);
-        let before = behind.checked_sub(1).and_then(|index| self.covered.get(index));
-        before.is_some_and(|span| span.contains(key))
+        let behind = self.lost.partition_point(|span| span.lower <= key);
+        let before = behind.checked_sub(1).and_then(|index| self.lost.get(index));
+        before.is_none_or(|span| !span.contains(key))
     }
 
     /// The keys for which nothing vouches.
-    pub fn lost(&self) -> Vec<KeySpan<'a>> {
-        let mut lost = Vec::new();
-        let mut from: Option<&'a [u8]> = Some(b"");
-        for span in &self.covered {
-            match from {
-                Some(lower) if lower < span.lower => lost.push(KeySpan { lower, upper: Some(span.lower) }),
-                _ => {}
-            }
-            from = span.upper;
-        }
-        if let Some(lower) = from {
-            lost.push(KeySpan { lower, upper: None });
-        }
-        lost
+    pub fn lost(&self) -> &[KeySpan<'a>] {
+        &self.lost
     }
 
     /// Whether nothing is lost.
     pub fn is_whole(&self) -> bool {
-        matches!(self.covered.as_slice(), [KeySpan { lower: b"", upper: None }])
+        self.lost.is_empty() && self.broken.is_empty()
     }
 
     /// Takes back what it says of keys below `first`.
     pub(crate) fn begin_at(&mut self, first: &'a [u8]) {
-        self.covered.retain(|span| span.upper.is_none_or(|upper| upper > first));
-        if let Some(span) = self.covered.first_mut().filter(|span| span.lower < first) {
-            span.lower = first;
-        }
+        let mut lost = std::mem::take(&mut self.lost);
+        lost.push(KeySpan { lower: b"", upper: Some(first) });
+        self.lose(lost);
     }
 
-    fn cover(&mut self, mut spans: Vec<KeySpan<'a>>) {
+    fn lose(&mut self, mut spans: Vec<KeySpan<'a>>) {
         spans.retain(|span| span.upper.is_none_or(|upper| upper > span.lower));
         spans.sort_unstable_by_key(|span| span.lower);
         for span in spans {
-            match self.covered.last_mut() {
+            match self.lost.last_mut() {
                 Some(last) if last.upper.is_none_or(|upper| upper >= span.lower) => {
                     last.upper = last.upper.zip(span.upper).map(|(one, other)| one.max(other));
                 }
-                _ => self.covered.push(span),
+                _ => self.lost.push(span),
             }
         }
     }
@@ -135,8 +134,7 @@ impl<'a> Surveyor<'a> {
         root: BucketRoot<'a>,
         mut each: impl FnMut(&[LeafElement<'a>], bool),
     ) -> Survey<'a> {
-        let mut survey = Survey::default();
-        let broken = &mut survey.broken;
+        let mut broken = Vec::new();
         let seen =
             tree::careful(&self.image, &self.claimed, root, &mut BranchCount::default(), |found| {
                 if let Some(bounds) = found.lost {
@@ -144,7 +142,6 @@ impl<'a> Surveyor<'a> {
                     broken.push(BrokenPage { page, span: KeySpan::of(&bounds) });
                 }
             });
-        let mut covered = Vec::new();
         let mut elements = Vec::new();
         for seen in seen {
             let (page, bounds, root) = match seen {
@@ -154,7 +151,7 @@ impl<'a> Surveyor<'a> {
                 }
             };
             let Ok(page) = page else {
-                survey.broken.push(BrokenPage { page: None, span: KeySpan::of(&bounds) });
+                broken.push(BrokenPage { page: None, span: KeySpan::of(&bounds) });
                 continue;
             };
             let inline = page.id.0 == 0;
@@ -175,17 +172,15 @@ impl<'a> Surveyor<'a> {
                 && elements.first().is_none_or(|first| span.contains(first.key()))
                 && elements.last().is_none_or(|last| span.contains(last.key()));
             if whole {
-                covered.push(span);
                 if !inline {
                     let _ = self.whole.insert_run(page.id, page.pages());
                 }
             } else {
-                survey.broken.push(BrokenPage { page: (!inline).then_some(page.id), span });
+                broken.push(BrokenPage { page: (!inline).then_some(page.id), span });
             }
             each(&elements, whole);
         }
-        survey.cover(covered);
-        survey
+        Survey::of(broken)
     }
 
     /// Everything but metas and the whole leaves met so far, page by page.
@@ -320,28 +315,26 @@ mod tests {
         KeySpan { lower, upper }
     }
 
-    #[test]
-    fn what_is_covered_and_what_is_lost_are_all_keys_together() {
-        let mut survey = Survey::default();
-        assert_eq!(survey.lost(), [span(b"", None)]);
-        survey.cover(vec![span(b"m", Some(b"p")), span(b"b", Some(b"d")), span(b"d", Some(b"f"))]);
-        let lost = [span(b"", Some(b"b")), span(b"f", Some(b"m")), span(b"p", None)];
-        assert_eq!(survey.lost(), lost);
-        for key in [&b"a"[..], b"b", b"d", b"e", b"f", b"m", b"o", b"p", b"z"] {
-            assert_eq!(survey.covers(key), !lost.iter().any(|span| span.contains(key)), "{key:?}");
-        }
-        assert!(!survey.is_whole());
-        survey.cover(vec![span(b"p", None)]);
-        assert_eq!(survey.lost().len(), 2);
-        let mut whole = Survey::default();
-        whole.cover(vec![span(b"k", None), span(b"", Some(b"k"))]);
-        assert!(whole.is_whole() && whole.lost().is_empty() && whole.covers(b"any"));
+    fn survey<'a>(spans: &[KeySpan<'a>]) -> Survey<'a> {
+        Survey::of(spans.iter().map(|span| BrokenPage { page: None, span: *span }).collect())
     }
 
     #[test]
-    fn bounds_that_contradict_each_other_cover_nothing() {
-        let mut survey = Survey::default();
-        survey.cover(vec![span(b"m", Some(b"c")), span(b"a", Some(b"a"))]);
-        assert_eq!(survey.lost(), [span(b"", None)]);
+    fn what_is_covered_and_what_is_lost_are_all_keys_together() {
+        let lost = [span(b"b", Some(b"f")), span(b"m", Some(b"p")), span(b"t", None)];
+        let mut survey =
+            survey(&[lost[1], span(b"b", Some(b"d")), span(b"u", None), span(b"d", Some(b"f")), lost[2]]);
+        assert_eq!(survey.lost(), lost);
+        for key in [&b"a"[..], b"b", b"d", b"e", b"f", b"m", b"o", b"p", b"t", b"z"] {
+            assert_eq!(survey.covers(key), !lost.iter().any(|span| span.contains(key)), "{key:?}");
+        }
+        survey.begin_at(b"n");
+        assert_eq!(survey.lost(), [span(b"", Some(b"p")), lost[2]]);
+    }
+
+    #[test]
+    fn without_a_tree_everything_is_lost() {
+        assert!(!Survey::default().covers(b"a") && !Survey::default().is_whole());
+        assert!(survey(&[]).covers(b"a") && survey(&[]).is_whole());
     }
 }

@@ -12,6 +12,7 @@ mod live;
 mod made_up;
 mod process;
 mod restored;
+mod salvaged;
 mod server;
 mod snapshots;
 mod store;

@@ -14,16 +14,16 @@ use super::snapshots::{
 use super::store::{Store, assert_sound, hashkv, status};
 
 /// A cluster of one restored member.
-struct Single {
+pub(super) struct Single {
     server: Server,
-    client: Client,
+    pub(super) client: Client,
     initial_cluster: String,
-    plan: Value,
+    pub(super) plan: Value,
     folder: TempDir,
 }
 
 impl Single {
-    fn start(tools: &Tools, file: &Path, line: &str, user: Option<&str>, restore_flags: &[&str]) -> Self {
+    pub(super) fn start(tools: &Tools, file: &Path, line: &str, user: Option<&str>, restore_flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let seat = Seat::take();
         let (peer_url, data_dir) = (seat.peer_url(), folder.path().join("n1"));

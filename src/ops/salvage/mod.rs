@@ -246,7 +246,7 @@ impl<'a> Salvage<'a> {
                 }
             });
         }
-        let sound = start.is_good() && small.is_intact() && survey.is_whole() && survey.broken.is_empty();
+        let sound = start.is_good() && small.is_intact() && survey.is_whole();
         let outside = if sound {
             Outside::default()
         } else {

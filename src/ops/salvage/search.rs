@@ -115,7 +115,10 @@ impl<'a> Search<'_, 'a> {
         for (offset, bytes) in rest {
             self.stray(offset, bytes, remains);
         }
-        let whole = relic.kind == RelicKind::Leaf && whole_leaf(image, id).is_some();
+        // Not if the next page begins inside it.
+        let whole = relic.kind == RelicKind::Leaf
+            && image.run_length(id) == Some(relic.length)
+            && whole_leaf(image, id).is_some();
         if whole && clean {
             remains.witnesses.push(id);
         }
@@ -252,7 +255,7 @@ pub(super) fn adopt<'a>(search: &Search<'_, 'a>, remains: &Remains) -> Option<(P
         let surveyor = Surveyor::new(image);
         let root = crate::bolt::BucketRoot::Tree(*id);
         let survey = surveyor.bucket(root, |elements, _| records = records.saturating_add(elements.len()));
-        (survey.is_whole() && survey.broken.is_empty()).then_some((records, *id))
+        (survey.is_whole()).then_some((records, *id))
     });
     // Since the last write only a compaction can have changed it.
     whole.min().map(|(_, id)| (id, first))

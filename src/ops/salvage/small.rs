@@ -66,7 +66,7 @@ fn read_bucket<'a>(bucket: &Bucket<'a>, surveyor: &Surveyor<'a>, foreign: &mut L
             }
         }
     });
-    read.intact = survey.is_whole() && survey.broken.is_empty();
+    read.intact = survey.is_whole();
     read
 }
 
@@ -267,5 +267,5 @@ fn older<'a>(image: &Image<'a>, root: PageId, name: &[u8], trees: bool) -> Optio
             }
         }
     });
-    (fitting && survey.is_whole() && survey.broken.is_empty()).then_some(entries)
+    (fitting && survey.is_whole()).then_some(entries)
 }
