@@ -7,7 +7,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use etcdsnap::bolt::{Db, FileOffset, leaves_forward};
+use etcdsnap::bolt::{Db, FileOffset, PageId, leaves_forward, whole_leaf};
 use etcdsnap::etcd::snapshot::Snapshot;
 use etcdsnap::etcd::state::State;
 use etcdsnap::ops::salvage::{self, Base, BucketState, Doubt, Report, SalvageError, WhyLost};
@@ -80,6 +80,12 @@ fn sample() -> Built {
     Store::sample(60).build()
 }
 
+fn on_page(built: &Built, page: u64) -> Records {
+    let db = Db::open(&built.file).expect("a database");
+    let leaf = whole_leaf(&db.image, PageId(page)).expect("a leaf");
+    leaf.iter().map(|element| (element.key().to_vec(), element.value().to_vec())).collect()
+}
+
 fn zero(built: &mut Built, page: u64) {
     let at = built.at(page, 0);
     built.file[at..at + PAGE].fill(0);
@@ -123,8 +129,10 @@ fn without_metas_the_root_is_found_by_its_form() {
 
 #[test]
 fn without_a_root_the_tree_of_the_history_is_found() {
-    let (truth, mut built) = (sample(), sample());
-    zero(&mut built, ROOT);
+    // Key k03 is attached to a lease, and alive until 53.
+    let (truth, mut built) = (Store::sample(50).build(), Store::sample(50).build());
+    let root = built.root;
+    zero(&mut built, root);
     let report = all_saved(&truth.file, &built.file);
     assert_eq!(report.base, Base::Meta(0));
     assert!(!report.is_complete());
@@ -193,10 +201,7 @@ fn a_cycle_costs_nothing() {
 #[test]
 fn what_is_gone_is_named_and_the_history_begins_behind_it() {
     let (truth, mut built) = (sample(), sample());
-    let lost: BTreeSet<i64> = {
-        let first = built.leaves().iter().position(|leaf| *leaf == LEAF).expect("a leaf") as i64 * 6 + 2;
-        (first..first + 6).collect()
-    };
+    let lost: BTreeSet<i64> = on_page(&truth, LEAF).keys().map(|key| main_of(key)).collect();
     zero(&mut built, LEAF);
     let (report, saved) = checked(&truth.file, &built.file);
     let gap = report.gaps.first[0];
@@ -211,7 +216,7 @@ fn what_is_gone_is_named_and_the_history_begins_behind_it() {
         records.clone().into_iter().filter(|(key, _)| main_of(key) > report.compact_after).collect()
     };
     assert!(newer(&saved) == newer(&all));
-    assert_eq!(report.live_keys, 10);
+    assert_eq!(report.live_keys, 9);
     // Keys that were written in the lost revisions are known by the step in their versions.
     let versions = report.lost.first.iter().filter(|lost| matches!(lost.why, WhyLost::Versions { .. }));
     assert!(versions.count() > 0 && report.lost.first.iter().all(|lost| !lost.why.is_latest()));
@@ -222,8 +227,7 @@ fn of_a_cut_file_everything_before_the_cut_is_saved() {
     let (truth, built) = (sample(), sample());
     let cut = &built.file[..built.at(10, 0)];
     let (report, saved) = checked(&truth.file, cut);
-    let all = records(&truth.file);
-    let before: Records = all.into_iter().filter(|(key, _)| main_of(key) < 2 + 8 * 6).collect();
+    let before: Records = (2..10).flat_map(|page| on_page(&truth, page)).collect();
     assert!(saved == before, "{report:#?}");
     assert!(report.latest_affected());
 }

@@ -220,7 +220,7 @@ struct Salvage<'a> {
 impl<'a> Salvage<'a> {
     fn of(file: &'a [u8]) -> Self {
         let mut start = Start::of_metas(file);
-        if !start.is_good() {
+        if start.db.is_none() {
             let nothing = Survey::default();
             let search = Search { file, page_size: start.page_size, survey: &nothing };
             let surveyor = Surveyor::new(search.image());
@@ -233,6 +233,9 @@ impl<'a> Salvage<'a> {
         };
         let surveyor = Surveyor::new(image);
         let mut small = small::read(start.db.as_ref(), &surveyor);
+        if start.stale {
+            small.is_older();
+        }
         let mut records = Vec::new();
         let mut unreadable = Vec::new();
         let mut survey = Survey::default();
@@ -301,6 +304,8 @@ struct Outside {
     torn: Vec<Found>,
     proven_gone: u64,
     healed: Vec<crate::bolt::PageId>,
+    /// The last record of a tree to which nothing led.
+    adopted: Option<Revision>,
 }
 
 impl Outside {
@@ -314,6 +319,7 @@ impl Outside {
     ) -> Self {
         let page_size: PageSize = start.page_size;
         let size = file.len() as u64;
+        let mut adopted = None;
         let mut remains = Search { file, page_size, survey }.remains(&surveyor.rest(size));
         if survey.lost().iter().any(|span| *span == KeySpan { lower: b"", upper: None }) {
             let search = Search { file, page_size, survey };
@@ -323,6 +329,8 @@ impl Outside {
                     records.extend(elements.iter().filter_map(Found::of_element));
                 });
                 survey.begin_at(first);
+                // Had there been a newer one, and it is lost, nothing would tell.
+                adopted = remains.newest().map(|(main, sub, _)| Revision { main, sub });
                 remains.records.retain(|found| {
                     found.entry(file).is_some_and(|(key, _)| !survey.covers(key))
                 });
@@ -343,6 +351,7 @@ impl Outside {
             records: found.len() as u64,
             torn,
             proven_gone,
+            adopted,
             healed: std::mem::take(&mut remains.healed),
         };
         records.append(&mut found);
@@ -404,6 +413,9 @@ fn spans(survey: &Survey<'_>, outside: &Outside, history: &History, compacted: C
             unkept || gaps.get(next).is_some_and(|gap| end.is_none_or(|end| gap.first <= end.main));
         let complete = healed || above && end.is_some() && !hole && found > 0;
         spans.push(LostSpan { first, end, found, complete });
+    }
+    if let Some(last) = outside.adopted {
+        spans.push(LostSpan { first: Some(last), end: None, found: 1, complete: false });
     }
     spans
 }

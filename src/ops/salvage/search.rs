@@ -7,7 +7,7 @@
 //! has not come back. That needs no knowledge of which page is newer.
 
 use crate::bolt::{
-    Db, Edges, Gap, Image, KeySpan, PageId, PageSize, Relic, RelicElement, RelicKind, RelicPart, Survey, Surveyor,
+    Db, Edges, FileOffset, Gap, Image, KeySpan, PageId, PageSize, Relic, RelicElement, RelicKind, RelicPart, Survey, Surveyor,
     relics, vacancies, whole_leaf,
 };
 use crate::codec::fixed::u64_be;
@@ -34,6 +34,19 @@ pub(super) struct Remains {
     pub(super) entries: Vec<Spot>,
     /// Broken pages whose content is there all the same, from its first record to its last.
     pub(super) healed: Vec<PageId>,
+}
+
+impl Remains {
+    /// The newest record, whole or not.
+    pub(super) fn newest(&self) -> Option<(i64, i64, bool)> {
+        self.records.iter().chain(&self.torn).map(Found::order).max()
+    }
+}
+
+/// The place of a revision key among others.
+pub(super) fn order_of(key: &[u8]) -> Option<(i64, i64, bool)> {
+    let key = RevisionKey::parse(key).ok()?;
+    Some((key.revision.main, key.revision.sub, key.tombstone))
 }
 
 /// Where to look.
@@ -88,13 +101,20 @@ impl<'a> Search<'_, 'a> {
         span: Option<KeySpan<'a>>,
         remains: &mut Remains,
     ) -> bool {
-        let mut elements: Vec<RelicElement<'a>> = Vec::new();
-        let mut rest = Vec::new();
-        relic.read(self.file, |part| match part {
-            RelicPart::Element(element) => elements.push(element),
-            RelicPart::Rest(offset, bytes) => rest.push((offset, bytes)),
-        });
-        let sure = if relic.kind == RelicKind::Leaf { Sure::Whole } else { Sure::Element };
+        // Not if the next page begins inside it.
+        let whole = relic.kind == RelicKind::Leaf
+            && image.run_length(id) == Some(relic.length)
+            && whole_leaf(image, id).is_some();
+        let (mut elements, mut rest) = self.parts(relic);
+        let mut kind = relic.kind;
+        if kind == RelicKind::Leaf && !whole {
+            // Its header may be wrong about the number of elements.
+            let (others, behind) = self.parts(&Relic { kind: RelicKind::Headless, ..*relic });
+            if others.len() >= elements.len() {
+                (elements, rest, kind) = (others, behind, RelicKind::Headless);
+            }
+        }
+        let sure = if kind == RelicKind::Leaf { Sure::Whole } else { Sure::Element };
         let is_revision = |element: &RelicElement<'a>| RevisionKey::parse(element.key).is_ok();
         let fits = span.is_some_and(|span| elements.iter().all(|element| span.contains(element.key)));
         let pointed = fits && elements.iter().all(is_revision);
@@ -115,10 +135,6 @@ impl<'a> Search<'_, 'a> {
         for (offset, bytes) in rest {
             self.stray(offset, bytes, remains);
         }
-        // Not if the next page begins inside it.
-        let whole = relic.kind == RelicKind::Leaf
-            && image.run_length(id) == Some(relic.length)
-            && whole_leaf(image, id).is_some();
         if whole && clean {
             remains.witnesses.push(id);
         }
@@ -126,10 +142,20 @@ impl<'a> Search<'_, 'a> {
         let chained = elements.iter().zip(elements.iter().skip(1)).all(|(one, next)| {
             one.offset.0.saturating_add(one.key_value().len() as u64) == next.offset.0 && one.key < next.key
         });
-        if pointed && clean && (whole || relic.kind == RelicKind::Headless && chained) {
+        if pointed && clean && (whole || kind == RelicKind::Headless && chained) {
             remains.healed.push(id);
         }
         whole && elements.iter().all(|element| element.is_bucket)
+    }
+
+    /// Elements, and what no element claims.
+    fn parts(&self, relic: &Relic) -> (Vec<RelicElement<'a>>, Vec<(FileOffset, &'a [u8])>) {
+        let (mut elements, mut rest) = (Vec::new(), Vec::new());
+        relic.read(self.file, |part| match part {
+            RelicPart::Element(element) => elements.push(element),
+            RelicPart::Rest(offset, bytes) => rest.push((offset, bytes)),
+        });
+        (elements, rest)
     }
 
     /// Takes in a record, if it is one; whether it is whole and consistent.
@@ -148,7 +174,7 @@ impl<'a> Search<'_, 'a> {
     }
 
     /// Searches bytes without a form.
-    fn stray(&self, offset: crate::bolt::FileOffset, bytes: &'a [u8], remains: &mut Remains) {
+    fn stray(&self, offset: FileOffset, bytes: &'a [u8], remains: &mut Remains) {
         let mut spots = Vec::new();
         scan(bytes, offset, self.page_size, |spot| spots.push(spot), |_, _| ());
         for spot in spots {
@@ -192,20 +218,16 @@ pub(super) fn prove(records: &mut Vec<Found>, remains: &Remains, file: &[u8], im
             }
         }
     };
-    let order = |key: &[u8]| {
-        let key = RevisionKey::parse(key).ok()?;
-        Some((key.revision.main, key.revision.sub, key.tombstone))
-    };
     for id in &remains.witnesses {
         let leaf = whole_leaf(image, *id).unwrap_or_default();
         for (one, next) in leaf.iter().zip(leaf.iter().skip(1)) {
-            if let (Some(low), Some(high)) = (order(one.key()), order(next.key())) {
+            if let (Some(low), Some(high)) = (order_of(one.key()), order_of(next.key())) {
                 gone(low, high);
             }
         }
     }
     vacancies(image, &remains.relics, |last, next| {
-        if let (Some(low), Some(high)) = (order(last), order(next)) {
+        if let (Some(low), Some(high)) = (order_of(last), order_of(next)) {
             gone(low, high);
         }
     });
@@ -247,6 +269,9 @@ pub(super) fn adopt<'a>(search: &Search<'_, 'a>, remains: &Remains) -> Option<(P
         }
     }
     let (newest, ..) = *candidates.iter().max_by_key(|(last, ..)| *last)?;
+    if order_of(newest) < remains.newest() {
+        return None;
+    }
     candidates.retain(|(last, ..)| *last == newest);
     let first = candidates.iter().map(|(_, first, _)| *first).min()?;
     candidates.retain(|(_, begin, _)| *begin == first);

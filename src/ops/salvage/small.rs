@@ -106,6 +106,13 @@ impl<'a> Small<'a> {
         self.buckets.insert(name.to_vec(), (sequence, entries));
     }
 
+    /// Says that all of it is from an older root.
+    pub(super) fn is_older(&mut self) {
+        for told in &mut self.told {
+            told.state = BucketState::Older;
+        }
+    }
+
     /// Whether all buckets that were found are as they were.
     pub(super) fn is_intact(&self) -> bool {
         self.told.iter().all(|told| told.state == BucketState::Intact)
@@ -131,7 +138,8 @@ impl<'a> Small<'a> {
         let names = schema::BUCKETS.iter().filter(|name| **name != schema::TEST && **name != schema::KEY);
         for name in names {
             let state = self.state(name);
-            if state == Some(BucketState::Intact) || all_named && state.is_none() {
+            let has_it = matches!(state, Some(BucketState::Intact | BucketState::Older));
+            if has_it || all_named && state.is_none() {
                 continue;
             }
             let tried = roots.iter().take(TRIED).enumerate();
