@@ -15,8 +15,8 @@ use etcdsnap::ops::verify;
 use etcdsnap::ops::{Progress, Settings, hashkv, status};
 use etcdsnap::source::Source;
 use proptest::prelude::*;
-use support::store::{self, Store, deletion, message, put, revision};
 use support::store::Built;
+use support::store::{self, Store, deletion, message, put, revision};
 use support::{Pages, ask, entry, inline_bucket, leaf_image, tree_bucket};
 
 const PAGE: usize = 1024;
@@ -264,8 +264,7 @@ fn with_stale(current: &[support::Entry], stale: &[&[support::Entry]], compacted
         entry("scheduledCompactRev", revision(compacted, 0)),
         entry("term", 2u64.to_be_bytes()),
     ];
-    let names =
-        [support::bucket("key", tree_bucket(branch)), support::bucket("meta", inline_bucket(&meta))];
+    let names = [support::bucket("key", tree_bucket(branch)), support::bucket("meta", inline_bucket(&meta))];
     let root = pages.place(leaf_image(&names));
     (support::seal(pages.finish(root, support::NO_FREELIST, 8)), branch)
 }
@@ -489,8 +488,5 @@ fn options_of_verify_do_not_matter_to_what_is_saved() {
     let bytes = std::fs::read(&out).expect("there");
     assert_eq!(bytes, plan.to_bytes().expect("in memory"));
     assert_eq!(written.size, bytes.len() as u64);
-    assert!(matches!(
-        plan.write(&out, &verify::Options::default(), &settings),
-        Err(SalvageError::File(_))
-    ));
+    assert!(matches!(plan.write(&out, &verify::Options::default(), &settings), Err(SalvageError::File(_))));
 }

@@ -101,8 +101,7 @@ impl<'a> Db<'a> {
     /// where there is no meta to say so.
     pub(crate) fn with_root(bytes: &'a [u8], page_size: PageSize, root: PageId) -> Self {
         let high_water_mark = PageId((bytes.len() as u64).div_ceil(page_size.bytes()));
-        let meta =
-            Meta { page_size, root, sequence: 0, freelist: None, high_water_mark, txid: TxId(0) };
+        let meta = Meta { page_size, root, sequence: 0, freelist: None, high_water_mark, txid: TxId(0) };
         let image = Image::new(bytes, page_size, high_water_mark);
         let missing = Err(MetaFault::Missing);
         Self { image, meta, metas: [missing, missing], active: 0, file_size: bytes.len() as u64 }

@@ -129,19 +129,14 @@ impl<'a> Surveyor<'a> {
 
     /// Reads the bucket at `root`. `each` gets what could be read of each leaf, in
     /// order, and whether the leaf is whole.
-    pub fn bucket(
-        &self,
-        root: BucketRoot<'a>,
-        mut each: impl FnMut(&[LeafElement<'a>], bool),
-    ) -> Survey<'a> {
+    pub fn bucket(&self, root: BucketRoot<'a>, mut each: impl FnMut(&[LeafElement<'a>], bool)) -> Survey<'a> {
         let mut broken = Vec::new();
-        let seen =
-            tree::careful(&self.image, &self.claimed, root, &mut BranchCount::default(), |found| {
-                if let Some(bounds) = found.lost {
-                    let page = found.element.is_none().then_some(found.page);
-                    broken.push(BrokenPage { page, span: KeySpan::of(&bounds) });
-                }
-            });
+        let seen = tree::careful(&self.image, &self.claimed, root, &mut BranchCount::default(), |found| {
+            if let Some(bounds) = found.lost {
+                let page = found.element.is_none().then_some(found.page);
+                broken.push(BrokenPage { page, span: KeySpan::of(&bounds) });
+            }
+        });
         let mut elements = Vec::new();
         for seen in seen {
             let (page, bounds, root) = match seen {
@@ -156,11 +151,8 @@ impl<'a> Surveyor<'a> {
             };
             let inline = page.id.0 == 0;
             let tail = PageId(page.id.0.saturating_add(1));
-            let shared = if inline {
-                None
-            } else {
-                self.claimed.insert_run(tail, u64::from(page.overflow)).err()
-            };
+            let shared =
+                if inline { None } else { self.claimed.insert_run(tail, u64::from(page.overflow)).err() };
             let page = match shared {
                 None => page,
                 Some(shared) => page.cut(shared.0.saturating_sub(page.id.0), self.image.page_size().bytes()),

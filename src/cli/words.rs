@@ -116,10 +116,9 @@ pub(crate) fn meaning(code: &str) -> (&'static str, Option<&'static str>) {
             "A page of the tree is damaged, and the keys below it cannot be read. etcd would crash on it or serve without them.",
             Some(TREE_ADVICE),
         ),
-        "element-outside-page" | "key-size" | "elements-too-large" | "bucket-header" | "inline-bucket" => (
-            "An entry points out of its page and cannot be read.",
-            Some(TREE_ADVICE),
-        ),
+        "element-outside-page" | "key-size" | "elements-too-large" | "bucket-header" | "inline-bucket" => {
+            ("An entry points out of its page and cannot be read.", Some(TREE_ADVICE))
+        }
         "key-order" | "key-below-parent" | "key-above-parent" => (
             "Keys are not where etcd looks for them: it would not find them, or find wrong ones.",
             Some("Use another copy or another backup."),

@@ -227,12 +227,7 @@ impl RevisionOrder {
     }
 
     /// `previous` is `None` for the first record of the store.
-    pub(crate) fn follow(
-        &self,
-        previous: Option<&Record<'_>>,
-        record: &Record<'_>,
-        log: &mut HistoryLog,
-    ) {
+    pub(crate) fn follow(&self, previous: Option<&Record<'_>>, record: &Record<'_>, log: &mut HistoryLog) {
         let Revision { main, sub } = record.revision;
         // At or below the compact revision anything may have been dropped.
         let all_there = main > self.compact;

@@ -23,7 +23,13 @@ pub(super) struct Single {
 }
 
 impl Single {
-    pub(super) fn start(tools: &Tools, file: &Path, line: &str, user: Option<&str>, restore_flags: &[&str]) -> Self {
+    pub(super) fn start(
+        tools: &Tools,
+        file: &Path,
+        line: &str,
+        user: Option<&str>,
+        restore_flags: &[&str],
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let seat = Seat::take();
         let (peer_url, data_dir) = (seat.peer_url(), folder.path().join("n1"));

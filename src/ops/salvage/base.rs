@@ -70,9 +70,11 @@ impl<'a> Start<'a> {
     /// does and that page is broken, every other is older.) `remains`: of all pages.
     pub(super) fn or_by_form(self, search: &Search<'_, 'a>, remains: &Remains) -> Self {
         const TRIED: usize = 8;
-        let by_form = remains.roots.iter().take(TRIED).map(|page| {
-            Self::of(Db::with_root(search.file, self.page_size, *page), Base::Page(*page))
-        });
+        let by_form = remains
+            .roots
+            .iter()
+            .take(TRIED)
+            .map(|page| Self::of(Db::with_root(search.file, self.page_size, *page), Base::Page(*page)));
         let best = by_form.into_iter().find(|start| start.whole && start.key.is_some());
         let Some(mut best) = best else { return self };
         let newest = remains.newest();

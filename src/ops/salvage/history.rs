@@ -16,7 +16,7 @@ use crate::etcd::record::Record;
 use crate::etcd::revision::Revision;
 
 use super::found::{Found, Origin};
-use super::report::{Doubt, Doubtful, LostRecord, LostRevisions, Log, WhyLost};
+use super::report::{Doubt, Doubtful, Log, LostRecord, LostRevisions, WhyLost};
 
 /// What is known of compactions.
 #[derive(Debug, Clone, Copy)]

@@ -43,7 +43,8 @@ use small::Small;
 
 pub use found::Named;
 pub use report::{
-    Base, BucketState, Doubt, Doubtful, Log, LostRecord, LostRevisions, LostSpan, Report, SmallBucket, WhyLost,
+    Base, BucketState, Doubt, Doubtful, Log, LostRecord, LostRevisions, LostSpan, Report, SmallBucket,
+    WhyLost,
 };
 pub use small::LEASE_SECONDS;
 
@@ -267,7 +268,8 @@ impl<'a> Salvage<'a> {
             small.compact(history.compact);
         }
         let spans = spans(&survey, &outside, &history, compacted);
-        let from_outside = |found: &&Found| matches!(found.origin, Origin::Page | Origin::Stray | Origin::Pointed);
+        let from_outside =
+            |found: &&Found| matches!(found.origin, Origin::Page | Origin::Stray | Origin::Pointed);
         for key in unreadable {
             small.foreign.push(key);
         }
@@ -331,9 +333,7 @@ impl Outside {
                 survey.begin_at(first);
                 // Had there been a newer one, and it is lost, nothing would tell.
                 adopted = remains.newest().map(|(main, sub, _)| Revision { main, sub });
-                remains.records.retain(|found| {
-                    found.entry(file).is_some_and(|(key, _)| !survey.covers(key))
-                });
+                remains.records.retain(|found| found.entry(file).is_some_and(|(key, _)| !survey.covers(key)));
                 remains.torn.retain(|found| found.entry(file).is_some_and(|(key, _)| !survey.covers(key)));
             }
         }
@@ -409,8 +409,7 @@ fn spans(survey: &Survey<'_>, outside: &Outside, history: &History, compacted: C
         let gaps = &history.gaps.first;
         let next = gaps.partition_point(|gap| first.is_some_and(|first| gap.last < first.main));
         let unkept = history.gaps.count > gaps.len() as u64;
-        let hole =
-            unkept || gaps.get(next).is_some_and(|gap| end.is_none_or(|end| gap.first <= end.main));
+        let hole = unkept || gaps.get(next).is_some_and(|gap| end.is_none_or(|end| gap.first <= end.main));
         let complete = healed || above && end.is_some() && !hole && found > 0;
         spans.push(LostSpan { first, end, found, complete });
     }

@@ -7,8 +7,8 @@
 //! has not come back. That needs no knowledge of which page is newer.
 
 use crate::bolt::{
-    Db, Edges, FileOffset, Gap, Image, KeySpan, PageId, PageSize, Relic, RelicElement, RelicKind, RelicPart, Survey, Surveyor,
-    relics, vacancies, whole_leaf,
+    Db, Edges, FileOffset, Gap, Image, KeySpan, PageId, PageSize, Relic, RelicElement, RelicKind, RelicPart,
+    Survey, Surveyor, relics, vacancies, whole_leaf,
 };
 use crate::codec::fixed::u64_be;
 use crate::etcd::history::is_consistent;

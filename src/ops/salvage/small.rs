@@ -76,9 +76,7 @@ fn fits(bucket: &[u8], element: &LeafElement<'_>) -> bool {
     let (key, value) = (element.key(), element.value());
     match bucket {
         schema::LEASE => Lease::parse(key, value).is_ok(),
-        schema::MEMBERS => {
-            Member::parse(value).is_ok_and(|member| member.id.to_string().as_bytes() == key)
-        }
+        schema::MEMBERS => Member::parse(value).is_ok_and(|member| member.id.to_string().as_bytes() == key),
         schema::MEMBERS_REMOVED => Removed::parse(key, value).is_ok(),
         schema::AUTH_USERS => User::parse(value).is_ok_and(|user| user.name == key),
         schema::AUTH_ROLES => Role::parse(value).is_ok_and(|role| role.name == key),
@@ -153,7 +151,8 @@ impl<'a> Small<'a> {
             if told != BucketState::Older {
                 for spot in entries {
                     if matches!(spot.form, Form::Entry(kind) if kind.bucket() == *name)
-                        && let Some((key, value)) = spot.bytes(file).split_at_checked(spot.key_length as usize)
+                        && let Some((key, value)) =
+                            spot.bytes(file).split_at_checked(spot.key_length as usize)
                         && !key.is_empty()
                     {
                         all.insert(key.into(), value.into());

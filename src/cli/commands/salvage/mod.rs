@@ -92,7 +92,8 @@ impl Salvage {
                 write_json(context.out, &document)
             }
             PageFormat::Text => {
-                let page = page::Page { report: &plan.report, names: &names, file: &self.file, out: &self.out };
+                let page =
+                    page::Page { report: &plan.report, names: &names, file: &self.file, out: &self.out };
                 page.write(context.out, written, context.global.verbose)
             }
         }

@@ -50,7 +50,10 @@ impl Page<'_> {
             )?;
         }
         if report.auth_disabled {
-            writeln!(out, "  auth          OFF: it was on, and its users are lost, so that nobody could get in")?;
+            writeln!(
+                out,
+                "  auth          OFF: it was on, and its users are lost, so that nobody could get in"
+            )?;
         }
         writeln!(out, "  database      {}", humanized(report.size))?;
         if let Some(written) = written {
@@ -137,7 +140,10 @@ impl Page<'_> {
             let from = span.first.map_or("the first".to_owned(), |revision| revision.to_string());
             let to = span.end.map_or("the last".to_owned(), |revision| format!("before {revision}"));
             let found = count(span.found, "record is", "records are");
-            writeln!(out, "  of revisions {from} to {to}, {found} saved; whether there were more is not known")?;
+            writeln!(
+                out,
+                "  of revisions {from} to {to}, {found} saved; whether there were more is not known"
+            )?;
         }
         more(out, spans.len() as u64, limit.min(spans.len()))?;
         for lost in report.lost.first.iter().take(limit) {
@@ -147,7 +153,9 @@ impl Page<'_> {
                 WhyLost::Torn { newer: false } => {
                     format!("its value of revision {revision} is cut off; an older one or none was saved")
                 }
-                WhyLost::Torn { newer: true } => format!("its value of revision {revision}; a newer one was saved"),
+                WhyLost::Torn { newer: true } => {
+                    format!("its value of revision {revision}; a newer one was saved")
+                }
                 WhyLost::Unreadable => format!("its record of revision {revision} cannot be read"),
                 WhyLost::Contradictory => format!("its record of revision {revision} contradicts itself"),
                 WhyLost::Versions { first, last } if first == last => {
@@ -210,7 +218,9 @@ fn base(report: &Report) -> String {
         Base::OlderMeta(number) => {
             format!("followed from meta {number}, the older one: the root of the newer is broken")
         }
-        Base::Page(page) => format!("followed from page {page}, which looks like the newest root; no meta leads to one"),
+        Base::Page(page) => {
+            format!("followed from page {page}, which looks like the newest root; no meta leads to one")
+        }
         Base::None => "there is no root: all of it was found by its form".to_owned(),
     }
 }
