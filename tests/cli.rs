@@ -109,6 +109,8 @@ fn help_of_every_command_is_as_recorded() {
         "export",
         "encryption",
         "restore",
+        "repack",
+        "salvage",
         "version",
         "completion",
         "man",

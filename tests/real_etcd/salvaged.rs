@@ -11,7 +11,7 @@ use super::store::hashkv;
 const PAGE: usize = 4096;
 
 /// What is done to a file.
-type Damage = fn(&mut Vec<u8>);
+type Damage = fn(&mut [u8]);
 
 /// Pages by kind, as their headers have it.
 fn pages(file: &[u8], flags: u16) -> Vec<usize> {
@@ -26,17 +26,17 @@ fn zero(file: &mut [u8], page: usize) {
     file[page * PAGE..(page + 1) * PAGE].fill(0);
 }
 
-fn without_metas(file: &mut Vec<u8>) {
+fn without_metas(file: &mut [u8]) {
     file[..2 * PAGE].fill(0);
 }
 
-fn without_branches(file: &mut Vec<u8>) {
+fn without_branches(file: &mut [u8]) {
     for page in pages(file, 1) {
         zero(file, page);
     }
 }
 
-fn without_headers(file: &mut Vec<u8>) {
+fn without_headers(file: &mut [u8]) {
     for page in pages(file, 2).into_iter().step_by(3) {
         file[page * PAGE..page * PAGE + 16].fill(0xff);
     }

@@ -323,7 +323,7 @@ impl Outside {
         let size = file.len() as u64;
         let mut adopted = None;
         let mut remains = Search { file, page_size, survey }.remains(&surveyor.rest(size));
-        if survey.lost().iter().any(|span| *span == KeySpan { lower: b"", upper: None }) {
+        if survey.lost().contains(&KeySpan { lower: b"", upper: None }) {
             let search = Search { file, page_size, survey };
             if let Some((top, first)) = adopt(&search, &remains) {
                 let root = crate::bolt::BucketRoot::Tree(top);
