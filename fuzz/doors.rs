@@ -21,7 +21,7 @@ use etcdsnap::kube::select::labels::LabelSelector;
 use etcdsnap::kube::table;
 use etcdsnap::kube::value::Value;
 use etcdsnap::kube::{cbor, dated, json, yaml};
-use etcdsnap::ops::{self, Progress, Settings, hashkv, keys, pages, status, verify};
+use etcdsnap::ops::{self, Progress, Settings, hashkv, keys, pages, salvage, status, verify};
 use etcdsnap::source::Source;
 
 /// A door: its name and the function behind it.
@@ -32,6 +32,7 @@ pub(crate) const DOORS: &[Door] = &[
     ("db", db),
     ("carve", carve),
     ("entries", entries),
+    ("salvage", salvage),
     ("envelope", envelope),
     ("object", object),
     ("json", json),
@@ -91,6 +92,18 @@ fn pages_of(survey: &pages::Survey<'_>) {
         }
     }
     let _ = survey.census.referrers(&survey.census.runs().map(|run| run.first).collect());
+}
+
+/// A damaged file, of which a sound one is made.
+pub(crate) fn salvage(bytes: &[u8]) {
+    let source = Source::from_bytes("fuzz.db", bytes.to_vec());
+    let Ok(plan) = salvage::plan(&source) else { return };
+    let saved = plan.to_bytes().expect("what was planned can be written");
+    let progress = Progress::default();
+    let settings = Settings { threads: NonZeroUsize::MIN, skip_damaged: false, progress: &progress };
+    let saved = Source::from_bytes("saved.db", saved);
+    let report = verify::verify(&saved, &settings, &verify::Options::default()).expect("unchanged");
+    assert!(plan.fits(&report), "{:?}", report.findings.kinds());
 }
 
 /// What stands in etcd's buckets, key and value told apart by the first byte.

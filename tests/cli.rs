@@ -110,6 +110,7 @@ fn help_of_every_command_is_as_recorded() {
         "encryption",
         "restore",
         "repack",
+        "salvage",
         "version",
         "completion",
         "man",
@@ -177,20 +178,22 @@ fn options_are_there_where_they_make_a_difference_and_nowhere_else() {
         "api-resources",
         "export",
         "restore",
+        "repack",
+        "salvage",
         "decode",
         "version",
         "completion",
         "man",
     ];
-    let opening = &all[..12];
+    let opening = &all[..14];
     let reading = &all[1..11];
     let without = |left_out: &[&str], of: &[&'static str]| -> Vec<&'static str> {
         of.iter().copied().filter(|command| !left_out.contains(command)).collect()
     };
     let parallel = without(&["members"], opening);
-    let kubernetes = without(&["hashkv", "members", "keys"], &all[..13]);
+    let kubernetes = without(&["hashkv", "members", "keys"], &all[..15]);
     let revisions = without(&["status", "members", "encryption"], reading);
-    let values = ["verify", "value", "encryption", "get", "api-resources", "export", "decode"];
+    let values = ["verify", "value", "encryption", "get", "api-resources", "export", "repack", "decode"];
     for (option, value, takers) in [
         ("--quiet", None, &all[..]),
         ("-v", None, &all),

@@ -34,6 +34,7 @@ const COMMANDS: &[&[&str]] = &[
     &["pages", "FILE"],
     &["page", "FILE", "0", "2"],
     &["tree", "FILE"],
+    &["salvage", "FILE", "OUT"],
 ];
 
 /// Commands that read no snapshot.

@@ -49,6 +49,11 @@ impl<'a> Bucket<'a> {
         self.depth == 0 && self.name == name
     }
 
+    /// The top-level bucket that `element` holds, if it is one.
+    pub(crate) fn of_element(element: &LeafElement<'a>) -> Option<Self> {
+        Self::parse(element, None).ok().filter(|_| element.is_bucket)
+    }
+
     /// Reads the bucket that `element` holds.
     pub(crate) fn parse(element: &LeafElement<'a>, parent: Option<&Bucket<'a>>) -> Result<Self, FaultKind> {
         let value = element.value();

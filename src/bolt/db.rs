@@ -2,6 +2,7 @@
 
 use super::image::Image;
 use super::meta::{MAGIC, META_OFFSET, META_SIZE, Meta, MetaFault, PageSize};
+use super::{PageId, TxId};
 use crate::codec::fixed::u32_le;
 
 /// A database: its pages, seen through the meta that was chosen.
@@ -94,6 +95,24 @@ impl<'a> Db<'a> {
     /// The database as it will be once `image` and `meta` are written.
     pub(crate) fn of_image(image: Image<'a>, meta: Meta) -> Self {
         Self { image, meta, metas: [Ok(meta), Ok(meta)], active: 0, file_size: meta.image_size() }
+    }
+
+    /// A database whose root is taken to be at `root`, all of `bytes` being its pages:
+    /// where there is no meta to say so.
+    pub(crate) fn with_root(bytes: &'a [u8], page_size: PageSize, root: PageId) -> Self {
+        let high_water_mark = PageId((bytes.len() as u64).div_ceil(page_size.bytes()));
+        let meta = Meta { page_size, root, sequence: 0, freelist: None, high_water_mark, txid: TxId(0) };
+        let image = Image::new(bytes, page_size, high_water_mark);
+        let missing = Err(MetaFault::Missing);
+        Self { image, meta, metas: [missing, missing], active: 0, file_size: bytes.len() as u64 }
+    }
+
+    /// The database as the other of two good metas has it, if that is another tree.
+    pub(crate) fn other_tree(&self, bytes: &'a [u8]) -> Option<Self> {
+        let active = self.active ^ 1;
+        let meta = (*self.metas.get(active)?).ok()?;
+        let image = Image::new(bytes, meta.page_size, meta.high_water_mark);
+        (meta.root != self.meta.root).then_some(Self { image, meta, active, ..*self })
     }
 
     /// How many bytes the file lacks to hold all pages, 0 in a whole file.

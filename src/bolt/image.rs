@@ -131,6 +131,11 @@ impl<'a> Image<'a> {
         Ok(Page { id, flags: header.flags, count: header.count, overflow: header.overflow, bytes, offset })
     }
 
+    /// Bytes of the page at `id` with its overflow, if its header is sound.
+    pub(crate) fn run_length(&self, id: PageId) -> Option<u64> {
+        self.page(id).ok().map(|page| page.bytes.len() as u64)
+    }
+
     /// Number and kind in the header of meta page `number`, which opening a file
     /// does not look at.
     pub fn meta_header(&self, number: u64) -> Option<(u64, PageFlags)> {

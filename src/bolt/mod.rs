@@ -33,6 +33,7 @@ mod patch;
 mod plan;
 mod relic;
 mod sample;
+mod survey;
 mod tree;
 mod unreached;
 mod walk;
@@ -53,6 +54,8 @@ pub use page::{BranchElement, LeafElement, PageFlags, RawHeader};
 pub use patch::{Entries, Patch, PatchError, Patched};
 pub use relic::{Relic, RelicElement, RelicKind, RelicPart, relics};
 pub use sample::sample;
+pub(crate) use survey::buckets_of_root;
+pub use survey::{BrokenPage, Edges, KeySpan, Survey, Surveyor, inline_entries, vacancies, whole_leaf};
 pub use unreached::{Gap, GapKind, Unreached, all_unreached, walk_unreached};
 pub use walk::{
     BucketCounts, PageCounts, WalkOptions, WalkReport, bucket_names, last_element, small_bucket,

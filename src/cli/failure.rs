@@ -11,6 +11,7 @@ use etcdsnap::ops::OpError;
 use etcdsnap::ops::rebuild::RebuildError;
 use etcdsnap::ops::repack::RepackError;
 use etcdsnap::ops::restore::{RestoreError, TargetError};
+use etcdsnap::ops::salvage::SalvageError;
 use etcdsnap::ops::whole_file::FileError;
 use etcdsnap::source::SourceError;
 
@@ -202,7 +203,8 @@ impl From<OpError> for Failure {
                 .hint("--rev takes a revision of that range; without it, the newest is shown"),
             OpError::Damaged { damage } => Self::no(format!("the file is damaged: {damage}"))
                 .hint("`etcdsnap verify FILE` tells all that is wrong and what it means")
-                .hint("--skip-damaged answers from what can still be read"),
+                .hint("--skip-damaged answers from what can still be read")
+                .hint("`etcdsnap salvage FILE OUT.db` makes a clean snapshot of what is left"),
             error @ OpError::NothingLeft { .. } => Self::no(error.to_string())
                 .hint("--skip-damaged cannot help here: use another copy of this backup, or another backup")
                 .hint("`etcdsnap verify FILE` tells all that is wrong and what it means"),
@@ -272,6 +274,7 @@ impl From<RepackError> for Failure {
                 .hint("name a data directory (with member/snap/db in it), a db file or a snapshot"),
             RepackError::Damaged(_) => failure
                 .hint("a clean copy of damaged data would only hide the damage: use another copy or backup")
+                .hint("if there is none, `etcdsnap salvage FILE OUT.db` saves what is left and tells what is not")
                 .hint("`etcdsnap verify FILE` tells all that is wrong and what it means"),
             RepackError::DigestDiffers(_) => failure
                 .hint("a new digest over it would only hide that: use another copy of this backup")
@@ -280,6 +283,34 @@ impl From<RepackError> for Failure {
                 "the disk did not keep what was written to it, or the source changed; nothing was published",
             ),
             _ => failure,
+        }
+    }
+}
+
+impl From<SalvageError> for Failure {
+    fn from(error: SalvageError) -> Self {
+        let failure = Self::new(error.to_string());
+        match error {
+            SalvageError::Source(error) => error.into(),
+            SalvageError::File(error) => error.into(),
+            SalvageError::Nothing { .. } => failure
+                .hint("use another copy of this backup, or another backup")
+                .hint("`etcdsnap carve FILE` shows what single values there may be"),
+            SalvageError::Build(etcdsnap::bolt::BuildError::Io(error)) => {
+                Self::new(format!("cannot write the result: {error}"))
+                    .hint("nothing was left behind: look at the disk, and try again")
+            }
+            SalvageError::ReadBack(report) => {
+                let mut failure = failure;
+                for (check, code, _, count, findings) in report.findings.kinds().into_iter().take(3) {
+                    let first = findings.first().map(super::words::line).unwrap_or_default();
+                    failure.hints.push(format!("{check}: {code} ({count}): {first}"));
+                }
+                failure.hint(
+                    "the disk did not keep what was written to it, or the source changed; nothing was published",
+                )
+            }
+            _ => failure.hint("`etcdsnap verify FILE` tells all that is wrong and what it means"),
         }
     }
 }
@@ -312,6 +343,7 @@ impl From<RestoreError> for Failure {
                 }
                 failure
                     .hint("`etcdsnap verify FILE` tells all that is wrong; use another copy or another backup")
+                    .hint("if there is none: `etcdsnap salvage FILE OUT.db` first, then restore OUT.db")
             }
             RestoreError::NotADatabase(_) => Self { code: 1, ..failure },
             RestoreError::Bootstrap(_) => failure.hint(

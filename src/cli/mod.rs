@@ -89,6 +89,7 @@ enum Command {
     Pages(commands::pages::Pages),
     Page(commands::page::Page),
     Tree(commands::tree::Tree),
+    Salvage(commands::salvage::Salvage),
     Version(commands::version::Version),
     Completion(commands::completion::Completion),
     Man(commands::man::Man),
@@ -197,6 +198,7 @@ impl Command {
             Self::Pages(args) => args.inputs(),
             Self::Page(args) => args.inputs(),
             Self::Tree(args) => args.inputs(),
+            Self::Salvage(args) => args.inputs(),
             Self::Decode(_) | Self::Version(_) | Self::Completion(_) | Self::Man(_) => Vec::new(),
         }
     }
@@ -222,6 +224,7 @@ fn run(command: &Command, context: &mut Context<'_>) -> Result<Outcome, Failure>
         Command::Pages(args) => args.run(context),
         Command::Page(args) => args.run(context),
         Command::Tree(args) => args.run(context),
+        Command::Salvage(args) => args.run(context),
         Command::Version(args) => args.run(context),
         Command::Completion(args) => args.run(context, &mut Cli::command()),
         Command::Man(args) => args.run(context, &mut Cli::command()),

@@ -31,6 +31,9 @@ pub(crate) fn line(finding: &Finding) -> String {
     }
 }
 
+/// What to do about a damaged tree.
+const TREE_ADVICE: &str = "Use another copy or another backup; --skip-damaged reads the rest, `etcdsnap salvage FILE OUT.db` makes a clean snapshot of it.";
+
 /// What a kind of finding means, and what to do about it.
 pub(crate) fn meaning(code: &str) -> (&'static str, Option<&'static str>) {
     match code {
@@ -44,7 +47,7 @@ pub(crate) fn meaning(code: &str) -> (&'static str, Option<&'static str>) {
         ),
         "both-metas-unusable" => (
             "Both copies of the page that leads to everything else are damaged.",
-            Some("Use another copy of this backup."),
+            Some("Use another copy of this backup; if there is none, `etcdsnap salvage FILE OUT.db`."),
         ),
         "big-endian" => (
             "bbolt keeps the byte order of the machine that wrote the file (s390x, say).",
@@ -52,7 +55,9 @@ pub(crate) fn meaning(code: &str) -> (&'static str, Option<&'static str>) {
         ),
         "truncated" => (
             "The end of the file is missing: a download or copy that was cut off, or a full disk.",
-            Some("Copy the file again from where it was made; what is cut off cannot be brought back."),
+            Some(
+                "Copy the file again from where it was made; what is cut off cannot be brought back, the rest can: `etcdsnap salvage FILE OUT.db`.",
+            ),
         ),
         "length" => (
             "The pages do not end where the digest begins: the file was changed after it was saved.",
@@ -109,12 +114,11 @@ pub(crate) fn meaning(code: &str) -> (&'static str, Option<&'static str>) {
         | "element-table-too-long"
         | "too-deep" => (
             "A page of the tree is damaged, and the keys below it cannot be read. etcd would crash on it or serve without them.",
-            Some("Use another copy or another backup; --skip-damaged reads the rest."),
+            Some(TREE_ADVICE),
         ),
-        "element-outside-page" | "key-size" | "elements-too-large" | "bucket-header" | "inline-bucket" => (
-            "An entry points out of its page and cannot be read.",
-            Some("Use another copy or another backup; --skip-damaged reads the rest."),
-        ),
+        "element-outside-page" | "key-size" | "elements-too-large" | "bucket-header" | "inline-bucket" => {
+            ("An entry points out of its page and cannot be read.", Some(TREE_ADVICE))
+        }
         "key-order" | "key-below-parent" | "key-above-parent" => (
             "Keys are not where etcd looks for them: it would not find them, or find wrong ones.",
             Some("Use another copy or another backup."),

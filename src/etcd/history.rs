@@ -181,6 +181,13 @@ pub struct OrderPart<'a> {
     log: HistoryLog,
 }
 
+/// Whether a record breaks no rule by itself.
+pub(crate) fn is_consistent(record: &Record<'_>) -> bool {
+    let mut log = HistoryLog::default();
+    RevisionOrder::alone(record, &mut log);
+    log.is_empty()
+}
+
 impl RevisionOrder {
     fn alone(record: &Record<'_>, log: &mut HistoryLog) {
         let kv = &record.kv;
@@ -220,7 +227,7 @@ impl RevisionOrder {
     }
 
     /// `previous` is `None` for the first record of the store.
-    fn follow(&self, previous: Option<&Record<'_>>, record: &Record<'_>, log: &mut HistoryLog) {
+    pub(crate) fn follow(&self, previous: Option<&Record<'_>>, record: &Record<'_>, log: &mut HistoryLog) {
         let Revision { main, sub } = record.revision;
         // At or below the compact revision anything may have been dropped.
         let all_there = main > self.compact;

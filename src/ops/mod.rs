@@ -20,6 +20,7 @@ pub mod rebuild;
 pub mod release;
 pub mod repack;
 pub mod restore;
+pub mod salvage;
 pub mod status;
 pub mod verify;
 pub mod whole_file;

@@ -18,6 +18,7 @@ mod members;
 mod process;
 mod repacked;
 mod restored;
+mod salvaged;
 mod server;
 mod snapshots;
 mod store;

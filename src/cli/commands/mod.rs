@@ -16,6 +16,7 @@ pub(crate) mod page;
 pub(crate) mod pages;
 pub(crate) mod repack;
 pub(crate) mod restore;
+pub(crate) mod salvage;
 pub(crate) mod status;
 pub(crate) mod tree;
 pub(crate) mod value;

@@ -115,7 +115,7 @@ impl Repack {
             Ok(db) => self.cleansing.changes(&db, &reader, &settings)?,
             Err(error) => return Err(self.failure(error.into(), Some(&source))),
         };
-        let options = Options { prefixes: self.kubernetes.prefixes(), keyring: None, ..Options::default() };
+        let options = Options { prefixes: self.kubernetes.prefixes(), ..Options::default() };
         let request = Request {
             rebuild: RebuildRequest { changes, replaced: Default::default(), reader },
             verify: options.clone(),

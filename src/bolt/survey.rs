@@ -1,0 +1,333 @@
+//! The tree of one bucket however much of it is damaged: its leaves, the keys that
+//! they vouch for, and the keys that are lost with pages that cannot be read.
+//!
+//! A leaf vouches for all keys between its separators if it is *whole*: as bbolt writes
+//! leaves, that is with its keys in order and inside those bounds, and with the data of
+//! its elements right behind the table and without gaps. Then a key that is not on it
+//! was not in the bucket. Of any other leaf each element stands for itself.
+
+use super::bucket::{Bucket, BucketRoot};
+use super::db::Db;
+use super::image::Image;
+use super::page::{LeafElement, Page, PageFlags};
+use super::page_set::PageSet;
+use super::tree::{self, Bounds, BranchCount, MAX_DEPTH, Seen};
+use super::unreached::{Gap, GapKind};
+use super::walk::top_level_elements;
+use super::{FileOffset, PageId, Relic, RelicKind};
+
+/// Keys from `lower` up to, but without, `upper`. No key is empty, so that an empty
+/// `lower` is below all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeySpan<'a> {
+    /// The first key.
+    pub lower: &'a [u8],
+    /// The first key behind it; none if it has no end.
+    pub upper: Option<&'a [u8]>,
+}
+
+impl<'a> KeySpan<'a> {
+    fn of(bounds: &Bounds<'a>) -> Self {
+        Self { lower: bounds.lower.unwrap_or_default(), upper: bounds.upper }
+    }
+
+    /// Whether `key` lies in it.
+    pub fn contains(&self, key: &[u8]) -> bool {
+        key >= self.lower && self.upper.is_none_or(|upper| key < upper)
+    }
+}
+
+/// A page that a tree leads to and that cannot be read whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BrokenPage<'a> {
+    /// The page; none if what should lead to it is broken.
+    pub page: Option<PageId>,
+    /// The keys that it was to hold.
+    pub span: KeySpan<'a>,
+}
+
+/// What is left of a bucket's tree. Without a tree, that is nothing.
+#[derive(Debug, Clone)]
+pub struct Survey<'a> {
+    /// Keys that are lost, in order and apart from each other.
+    lost: Vec<KeySpan<'a>>,
+    /// Pages that are broken.
+    pub broken: Vec<BrokenPage<'a>>,
+}
+
+impl Default for Survey<'_> {
+    fn default() -> Self {
+        Self { lost: vec![KeySpan { lower: b"", upper: None }], broken: Vec::new() }
+    }
+}
+
+impl<'a> Survey<'a> {
+    fn of(broken: Vec<BrokenPage<'a>>) -> Self {
+        let mut survey = Self { lost: Vec::new(), broken };
+        survey.lose(survey.broken.iter().map(|broken| broken.span).collect());
+        survey
+    }
+
+    /// Whether the tree vouches for `key`: it is there, or it was not in the bucket.
+    pub fn covers(&self, key: &[u8]) -> bool {
+        let behind = self.lost.partition_point(|span| span.lower <= key);
+        let before = behind.checked_sub(1).and_then(|index| self.lost.get(index));
+        before.is_none_or(|span| !span.contains(key))
+    }
+
+    /// The keys for which nothing vouches.
+    pub fn lost(&self) -> &[KeySpan<'a>] {
+        &self.lost
+    }
+
+    /// Whether nothing is lost.
+    pub fn is_whole(&self) -> bool {
+        self.lost.is_empty() && self.broken.is_empty()
+    }
+
+    /// Takes back what it says of keys below `first`.
+    pub(crate) fn begin_at(&mut self, first: &'a [u8]) {
+        let mut lost = std::mem::take(&mut self.lost);
+        lost.push(KeySpan { lower: b"", upper: Some(first) });
+        self.lose(lost);
+    }
+
+    fn lose(&mut self, mut spans: Vec<KeySpan<'a>>) {
+        spans.retain(|span| span.upper.is_none_or(|upper| upper > span.lower));
+        spans.sort_unstable_by_key(|span| span.lower);
+        for span in spans {
+            match self.lost.last_mut() {
+                Some(last) if last.upper.is_none_or(|upper| upper >= span.lower) => {
+                    last.upper = last.upper.zip(span.upper).map(|(one, other)| one.max(other));
+                }
+                _ => self.lost.push(span),
+            }
+        }
+    }
+}
+
+/// Surveys buckets of one file, each page for one of them.
+#[derive(Debug)]
+pub struct Surveyor<'a> {
+    image: Image<'a>,
+    claimed: PageSet,
+    whole: PageSet,
+}
+
+impl<'a> Surveyor<'a> {
+    /// Of the pages of `image`.
+    pub fn new(image: Image<'a>) -> Self {
+        let limit = image.page_limit();
+        Self { image, claimed: PageSet::new(limit), whole: PageSet::new(limit) }
+    }
+
+    /// Whether there is a page of a tree at `root`.
+    pub(crate) fn leads_somewhere(image: &Image<'a>, root: PageId) -> bool {
+        let page = image.page(root);
+        page.is_ok_and(|page| page.flags == PageFlags::LEAF || page.flags == PageFlags::BRANCH)
+    }
+
+    /// Reads the bucket at `root`. `each` gets what could be read of each leaf, in
+    /// order, and whether the leaf is whole.
+    pub fn bucket(&self, root: BucketRoot<'a>, mut each: impl FnMut(&[LeafElement<'a>], bool)) -> Survey<'a> {
+        let mut broken = Vec::new();
+        let seen = tree::careful(&self.image, &self.claimed, root, &mut BranchCount::default(), |event| {
+            let tree::Event::Fault(found) = event else { return };
+            if let Some(bounds) = found.lost {
+                let page = found.element.is_none().then_some(found.page);
+                broken.push(BrokenPage { page, span: KeySpan::of(&bounds) });
+            }
+        });
+        let mut elements = Vec::new();
+        for seen in seen {
+            let (page, bounds, root) = match seen {
+                Seen::Leaf { page, bounds, root } => (Ok(page), bounds, root),
+                Seen::Inline { bytes, offset } => {
+                    (Bucket::inline_page(bytes, offset), Bounds::default(), true)
+                }
+            };
+            let Ok(page) = page else {
+                broken.push(BrokenPage { page: None, span: KeySpan::of(&bounds) });
+                continue;
+            };
+            let inline = page.id.0 == 0;
+            let tail = PageId(page.id.0.saturating_add(1));
+            let shared =
+                if inline { None } else { self.claimed.insert_run(tail, u64::from(page.overflow)).err() };
+            let page = match shared {
+                None => page,
+                Some(shared) => page.cut(shared.0.saturating_sub(page.id.0), self.image.page_size().bytes()),
+            };
+            let span = KeySpan::of(&bounds);
+            let whole = read(&page, &mut elements)
+                && shared.is_none()
+                && (root || !elements.is_empty())
+                && elements.first().is_none_or(|first| span.contains(first.key()))
+                && elements.last().is_none_or(|last| span.contains(last.key()));
+            if whole {
+                if !inline {
+                    let _ = self.whole.insert_run(page.id, page.pages());
+                }
+            } else {
+                broken.push(BrokenPage { page: (!inline).then_some(page.id), span });
+            }
+            each(&elements, whole);
+        }
+        Survey::of(broken)
+    }
+
+    /// Everything but metas and the whole leaves met so far, page by page.
+    pub fn rest(&self, file_size: u64) -> Vec<Gap> {
+        let size = self.image.page_size().bytes();
+        let pages = file_size.div_ceil(size);
+        let mut gaps: Vec<Gap> = Vec::new();
+        let mut open: Option<u64> = None;
+        for id in 2..=pages {
+            let taken = id == pages || self.whole.contains(PageId(id));
+            match (taken, open) {
+                (false, None) => open = Some(id),
+                (true, Some(first)) => {
+                    let start = first.saturating_mul(size);
+                    let end = id.saturating_mul(size).min(file_size);
+                    let length = end.saturating_sub(start);
+                    gaps.push(Gap { start: FileOffset(start), length, kind: GapKind::Free });
+                    open = None;
+                }
+                _ => {}
+            }
+        }
+        gaps
+    }
+}
+
+/// Reads the elements of a leaf; whether they are as bbolt writes them.
+fn read<'a>(page: &Page<'a>, elements: &mut Vec<LeafElement<'a>>) -> bool {
+    let mut sound = true;
+    page.leaf_elements(elements, |_, _| sound = false);
+    let mut next = page.offset.0.saturating_add(page.table_end() as u64);
+    let mut previous: Option<&[u8]> = None;
+    for element in elements.iter() {
+        sound &= element.data_offset().0 == next && previous.is_none_or(|previous| previous < element.key());
+        next = next.saturating_add(element.key_value().len() as u64);
+        previous = Some(element.key());
+    }
+    sound
+}
+
+/// The top-level buckets that can be read, and whether these are all.
+pub(crate) fn buckets_of_root<'a>(db: &Db<'a>) -> (Vec<Bucket<'a>>, bool) {
+    let (elements, faults) = top_level_elements(db);
+    let buckets: Vec<_> = elements.iter().filter_map(Bucket::of_element).collect();
+    let whole = faults.is_empty() && buckets.len() == elements.len();
+    (buckets, whole)
+}
+
+/// Keys and values on the page inside an inline bucket, as far as they can be read.
+pub fn inline_entries(page: &[u8]) -> Vec<(&[u8], &[u8])> {
+    let mut elements = Vec::new();
+    if let Ok(page) = Bucket::inline_page(page, FileOffset(0)) {
+        page.leaf_elements(&mut elements, |_, _| ());
+    }
+    elements.iter().map(|element| (element.key(), element.value())).collect()
+}
+
+/// The elements of the leaf at `id`, if it is one and as bbolt writes leaves.
+pub fn whole_leaf<'a>(image: &Image<'a>, id: PageId) -> Option<Vec<LeafElement<'a>>> {
+    let page = image.page(id).ok().filter(|page| page.flags == PageFlags::LEAF)?;
+    let mut elements = Vec::new();
+    (read(&page, &mut elements) && !elements.is_empty()).then_some(elements)
+}
+
+/// Finds the keys at the edges of trees that nothing vouches for. Pages may be shared
+/// and runs be long, so the bytes that are read for it are limited.
+#[derive(Debug)]
+pub struct Edges<'a> {
+    image: Image<'a>,
+    budget: u64,
+}
+
+impl<'a> Edges<'a> {
+    /// Reads a few times as many bytes as `image` has, at most.
+    pub fn new(image: Image<'a>) -> Self {
+        let bytes = image.page_limit().saturating_mul(image.page_size().bytes());
+        Self { image, budget: bytes.saturating_mul(4) }
+    }
+
+    /// The first and the last key below the page at `id`: of a leaf that is whole, or of
+    /// the leaves at both edges of a branch.
+    pub fn of(&mut self, id: PageId) -> Option<(&'a [u8], &'a [u8])> {
+        Some((self.edge(id, false)?, self.edge(id, true)?))
+    }
+
+    fn edge(&mut self, mut id: PageId, last: bool) -> Option<&'a [u8]> {
+        for _ in 0..MAX_DEPTH {
+            let page = self.image.page(id).ok()?;
+            let index = if last { u32::from(page.count).checked_sub(1)? } else { 0 };
+            match page.flags {
+                PageFlags::LEAF => {
+                    self.budget = self.budget.checked_sub(page.bytes.len() as u64)?;
+                    let leaf = whole_leaf(&self.image, id)?;
+                    let element = if last { leaf.last() } else { leaf.first() };
+                    return element.map(LeafElement::key);
+                }
+                PageFlags::BRANCH => id = page.branch_element(index).ok()?.child,
+                _ => return None,
+            }
+        }
+        None
+    }
+}
+
+/// Between the last key below a child and the separator of the next there was nothing
+/// when a branch was written. Hands over these pairs of all branches among `relics`
+/// whose children still fit between their separators.
+pub fn vacancies<'a>(image: &Image<'a>, relics: &[Relic], mut each: impl FnMut(&'a [u8], &'a [u8])) {
+    let mut edges = Edges::new(*image);
+    for relic in relics.iter().filter(|relic| relic.kind == RelicKind::Branch) {
+        let Ok(page) = image.page(image.page_of(relic.start)) else { continue };
+        let Ok(elements) = page.branch_elements() else { continue };
+        let mut previous: Option<super::BranchElement<'a>> = None;
+        for element in elements.map_while(Result::ok) {
+            if let Some(child) = previous.replace(element)
+                && child.key < element.key
+                && let Some((first, last)) = edges.of(child.child)
+                && first >= child.key
+                && last < element.key
+            {
+                each(last, element.key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span<'a>(lower: &'a [u8], upper: Option<&'a [u8]>) -> KeySpan<'a> {
+        KeySpan { lower, upper }
+    }
+
+    fn survey<'a>(spans: &[KeySpan<'a>]) -> Survey<'a> {
+        Survey::of(spans.iter().map(|span| BrokenPage { page: None, span: *span }).collect())
+    }
+
+    #[test]
+    fn what_is_covered_and_what_is_lost_are_all_keys_together() {
+        let lost = [span(b"b", Some(b"f")), span(b"m", Some(b"p")), span(b"t", None)];
+        let mut survey =
+            survey(&[lost[1], span(b"b", Some(b"d")), span(b"u", None), span(b"d", Some(b"f")), lost[2]]);
+        assert_eq!(survey.lost(), lost);
+        for key in [&b"a"[..], b"b", b"d", b"e", b"f", b"m", b"o", b"p", b"t", b"z"] {
+            assert_eq!(survey.covers(key), !lost.iter().any(|span| span.contains(key)), "{key:?}");
+        }
+        survey.begin_at(b"n");
+        assert_eq!(survey.lost(), [span(b"", Some(b"p")), lost[2]]);
+    }
+
+    #[test]
+    fn without_a_tree_everything_is_lost() {
+        assert!(!Survey::default().covers(b"a") && !Survey::default().is_whole());
+        assert!(survey(&[]).covers(b"a") && survey(&[]).is_whole());
+    }
+}

@@ -1,0 +1,125 @@
+//! Records that were found, in and outside of the tree.
+
+use crate::bolt::{Excerpt, FileOffset, LeafElement};
+use crate::etcd::key_value::KeyValue;
+use crate::etcd::record::Record;
+use crate::etcd::remnant::{Form, Spot};
+use crate::etcd::revision::{Revision, RevisionKey};
+
+/// How a record was found; the first is trusted most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Origin {
+    /// By the tree.
+    Tree,
+    /// On the page to which the tree leads, though that page is damaged.
+    Pointed,
+    /// On a page that has the form of a leaf and to which nothing leads.
+    Page,
+    /// By its own form.
+    Stray,
+}
+
+/// A record, by its place: 32 bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found {
+    main: i64,
+    sub: i64,
+    /// Where its revision key begins in the file.
+    at: u64,
+    /// Bytes of its message.
+    value: u32,
+    tombstone: bool,
+    pub(super) origin: Origin,
+    /// Another record was found under the same revision, with other bytes.
+    pub(super) contested: bool,
+}
+
+impl Found {
+    /// The record of a leaf element, if its key is a revision.
+    pub(super) fn of_element(element: &LeafElement<'_>) -> Option<Self> {
+        let RevisionKey { revision, tombstone } = RevisionKey::parse(element.key()).ok()?;
+        let value = u32::try_from(element.value().len()).ok().filter(|_| !element.is_bucket)?;
+        let at = element.data_offset().0;
+        Some(Self::new(revision, tombstone, at, value, Origin::Tree))
+    }
+
+    /// A record that lies somewhere else; whole or not.
+    pub(super) fn of_spot(spot: &Spot, file: &[u8], origin: Origin) -> Option<Self> {
+        if spot.form != Form::Record {
+            return None;
+        }
+        let key = spot.bytes(file).get(..spot.key_length as usize)?;
+        let RevisionKey { revision, tombstone } = RevisionKey::parse(key).ok()?;
+        let value = spot.length.checked_sub(spot.key_length)?;
+        Some(Self::new(revision, tombstone, spot.offset.0, value, origin))
+    }
+
+    fn new(revision: Revision, tombstone: bool, at: u64, value: u32, origin: Origin) -> Self {
+        let Revision { main, sub } = revision;
+        Self { main, sub, at, value, tombstone, origin, contested: false }
+    }
+
+    /// Its place among the keys of the bucket.
+    pub(super) fn order(&self) -> (i64, i64, bool) {
+        (self.main, self.sub, self.tombstone)
+    }
+
+    /// Its place, and among those of the same place how far it is trusted.
+    pub(super) fn rank(&self) -> ((i64, i64, bool), Origin, u64) {
+        (self.order(), self.origin, self.at)
+    }
+
+    pub(super) fn revision(&self) -> Revision {
+        Revision { main: self.main, sub: self.sub }
+    }
+
+    pub(super) fn tombstone(&self) -> bool {
+        self.tombstone
+    }
+
+    /// The element's key and value.
+    pub(super) fn entry<'a>(&self, file: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+        let start = usize::try_from(self.at).ok()?;
+        let middle = start.checked_add(17)?.checked_add(usize::from(self.tombstone))?;
+        let end = middle.checked_add(self.value as usize)?;
+        Some((file.get(start..middle)?, file.get(middle..end)?))
+    }
+
+    /// The record, if it is one.
+    pub(super) fn record<'a>(&self, file: &'a [u8]) -> Option<Record<'a>> {
+        let (_, value) = self.entry(file)?;
+        let kv = KeyValue::parse(value).ok()?;
+        let offset = FileOffset(self.at);
+        Some(Record { revision: self.revision(), tombstone: self.tombstone, kv, offset })
+    }
+
+    /// The user's key; of a record that is not whole, as far as it is there.
+    pub(super) fn key<'a>(&self, file: &'a [u8]) -> Option<&'a [u8]> {
+        KeyValue::key_of(self.entry(file)?.1)
+    }
+
+    /// Whether both have the same bytes.
+    pub(super) fn is_same(&self, other: &Self, file: &[u8]) -> bool {
+        self.at == other.at && self.value == other.value || self.entry(file) == other.entry(file)
+    }
+
+    /// As it is told of.
+    pub(super) fn named(&self, file: &[u8]) -> Named {
+        Named {
+            key: Excerpt::of(self.key(file).unwrap_or_default()),
+            revision: self.revision(),
+            offset: FileOffset(self.at),
+        }
+    }
+}
+
+/// A record by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The user's key; empty if that is not known.
+    pub key: Excerpt,
+    /// Its revision.
+    pub revision: Revision,
+    /// Where it stands in the file.
+    pub offset: FileOffset,
+}
