@@ -4,7 +4,7 @@
 //! member that was stopped in good order has applied everything; one that was killed
 //! has not always. What is only in the log is not in a copy of the database.
 
-use super::raft::{Entry, HardState, Index};
+use super::raft::{Entry, HardState, Index, WalSnapshot};
 use super::wal::{RecordKind, Records, WalFault};
 
 /// Sequence number and first index of a segment, from its name:
@@ -21,7 +21,7 @@ pub fn segment_name(name: &str) -> Option<(u64, Index)> {
 /// Where a log ends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WalEnd {
-    /// The last entry; 0 if there is none.
+    /// The last entry, or the last that a snapshot stands for; 0 if there is none.
     pub last: Index,
     /// The last entry that the log says is committed. It may say so late: etcd does
     /// not wait until a mere commit is on disk.
@@ -57,6 +57,11 @@ pub fn wal_end(segments: &[&[u8]]) -> Result<WalEnd, (WalEnd, WalEndFault)> {
                 }
                 Ok(record) if record.kind == RecordKind::State => {
                     end.committed = HardState::parse(record.data).map_or(end.committed, |state| state.commit);
+                }
+                // What a member got from its leader as a snapshot has no entries.
+                Ok(record) if record.kind == RecordKind::Snapshot => {
+                    let snapshot = WalSnapshot::parse(record.data).map_or(Index(0), |found| found.index);
+                    end.last = end.last.max(snapshot);
                 }
                 Ok(_) => {}
                 Err(fault) if fault.torn && number.saturating_add(1) == segments.len() => {}

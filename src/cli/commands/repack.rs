@@ -281,7 +281,7 @@ fn warnings(plan: &Plan<'_>) -> Vec<Remark> {
             warnings.push(Remark::new(
                 "wal-ahead",
                 format!(
-                    "the last {} of the log (index {} to {}, committed up to {}) are not in the database: a restore of this snapshot would lack those writes. Start etcd on the directory and save a snapshot, if it can be started",
+                    "the last {} of the log (index {} to {}, committed up to {}) are not in the database: a restore of this snapshot would lack what they wrote. Start etcd on the directory and save a snapshot, if it can be started",
                     changed::entries(tail.pending()),
                     tail.applied.0.saturating_add(1),
                     tail.end.last.0,

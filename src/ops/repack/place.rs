@@ -121,6 +121,11 @@ impl WalView {
         };
         let bytes: Vec<&[u8]> = opened.iter().map(Source::bytes).collect();
         match wal_end(&bytes) {
+            // A log that was cut off, or is another member's.
+            Ok(end) if end.last < applied => {
+                let why = format!("it ends at entry {}, before the database does", end.last.0);
+                Self::Unreadable { tail: WalTail { applied, end }, why }
+            }
             Ok(end) => Self::Read(WalTail { applied, end }),
             Err((end, fault)) => {
                 let path = segments.get(fault.segment).map(|(.., path)| path.display().to_string());
@@ -161,7 +166,11 @@ mod tests {
         fs::create_dir(&wal_dir).expect("made");
         fs::write(wal_dir.join("0.tmp"), "").expect("written");
         assert_eq!(WalView::look(Some(&wal_dir), Some(1)), missing);
-        fs::write(wal_dir.join("0000000000000000-0000000000000000.wal"), [1; 600]).expect("written");
-        assert!(matches!(WalView::look(Some(&wal_dir), Some(1)), WalView::Unreadable { .. }));
+        let segment = wal_dir.join("0000000000000000-0000000000000000.wal");
+        // A torn record, as if it were the last; and one that is no record.
+        for content in [&[1; 600][..], b"\x08\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff"] {
+            fs::write(&segment, content).expect("written");
+            assert!(matches!(WalView::look(Some(&wal_dir), Some(1)), WalView::Unreadable { .. }));
+        }
     }
 }
