@@ -40,7 +40,7 @@ pub struct Plan<'a> {
 #[derive(Debug)]
 pub enum Database<'a> {
     /// The snapshot's own pages, and a handful behind them.
-    Patched(Patched<'a>),
+    Patched(Box<Patched<'a>>),
     /// All pages written anew, because something of the content is changed.
     Rebuilt(Box<Rebuild<'a>>),
 }
@@ -144,7 +144,7 @@ impl<'a> Plan<'a> {
         let patched = edits.apply(db)?;
         let starts_on = starts_on.in_view_of(&State::read(&patched.db()));
         let database = if request.changes.is_empty() {
-            Database::Patched(patched)
+            Database::Patched(Box::new(patched))
         } else {
             let bump_to = request.bump.map(|_| revision_after);
             let rebuild = Rebuild::plan(db, &rebuilt(request, &edits, bump_to), settings)?;
