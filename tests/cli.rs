@@ -190,7 +190,7 @@ fn options_are_there_where_they_make_a_difference_and_nowhere_else() {
     let parallel = without(&["members"], opening);
     let kubernetes = without(&["hashkv", "members", "keys"], &all[..13]);
     let revisions = without(&["status", "members", "encryption"], reading);
-    let values = ["verify", "value", "encryption", "get", "api-resources", "export", "decode"];
+    let values = ["verify", "value", "encryption", "get", "api-resources", "export", "restore", "decode"];
     for (option, value, takers) in [
         ("--quiet", None, &all[..]),
         ("-v", None, &all),
