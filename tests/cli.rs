@@ -108,9 +108,13 @@ fn help_of_every_command_is_as_recorded() {
         "decode",
         "export",
         "encryption",
+        "carve",
         "restore",
         "repack",
         "salvage",
+        "pages",
+        "page",
+        "tree",
         "version",
         "completion",
         "man",
@@ -180,31 +184,47 @@ fn options_are_there_where_they_make_a_difference_and_nowhere_else() {
         "restore",
         "repack",
         "salvage",
+        "carve",
+        "pages",
+        "page",
+        "tree",
         "decode",
         "version",
         "completion",
         "man",
     ];
-    let opening = &all[..14];
+    let opening = &all[..18];
     let reading = &all[1..11];
+    let named = [reading, &all[14..18]].concat();
     let without = |left_out: &[&str], of: &[&'static str]| -> Vec<&'static str> {
         of.iter().copied().filter(|command| !left_out.contains(command)).collect()
     };
     let parallel = without(&["members"], opening);
-    let kubernetes = without(&["hashkv", "members", "keys"], &all[..15]);
+    let kubernetes = without(&["hashkv", "members", "keys", "pages", "page", "tree"], &all[..19]);
     let revisions = without(&["status", "members", "encryption"], reading);
-    let values = ["verify", "value", "encryption", "get", "api-resources", "export", "repack", "decode"];
+    let values = [
+        "verify",
+        "value",
+        "encryption",
+        "get",
+        "api-resources",
+        "export",
+        "repack",
+        "restore",
+        "carve",
+        "decode",
+    ];
     for (option, value, takers) in [
         ("--quiet", None, &all[..]),
         ("-v", None, &all),
         ("--no-mmap", None, opening),
         ("--threads", Some("2"), &parallel),
         ("--skip-damaged", None, reading),
-        ("--file", Some("x"), reading),
+        ("--file", Some("x"), &named),
         ("--etcd-prefix", Some("/x"), &kubernetes),
         ("--rev", Some("9"), &revisions),
         ("--encryption-config", Some("x"), &values),
-        ("--redact", None, &["get", "export", "decode"]),
+        ("--redact", None, &["get", "export", "carve", "decode"]),
     ] {
         for command in all {
             // What stands before --help is looked at first.

@@ -42,7 +42,7 @@ fn a_dry_run_says_what_is_left_out_and_a_restore_does_that() {
         (KUBERNETES, &["--drop-resource", "events"][..]),
         (KUBERNETES, &["--drop-prefix", "/registry/events/", "--expire-leases", "--bump-revision", "0"]),
         (KUBERNETES, &["--exclude-namespaces", "default", "--detach-leases"]),
-        ("etcd-3.6", &["--keep-prefix", "key-"]),
+        ("etcd-3.6", &["--keep-prefix", "plain/"]),
         ("etcd-3.6", &["--expire-leases"]),
         ("etcd-3.6", &["--expire-leases", "--bump-revision", "auto"]),
         ("etcd-3.6", &["--expire-leases", "--compact", "now"]),

@@ -119,8 +119,15 @@ fn starts(line: &str, fixture: &Fixture, case: &Case) {
 
 #[test]
 fn cleansed_restores_start_on_3_4() {
-    let flags = &["--drop-prefix", "key-00", "--drop-prefix-hex", "6b65792d303130"];
-    let stays = |key: &str, _: &Entry| !key.starts_with("key-00") && !key.starts_with("key-010");
+    let flags = &[
+        "--drop-prefix",
+        "plain/key1",
+        "--drop-prefix-hex",
+        "2f72656769737472792f636f6e6669676d6170732f6e732f6b32",
+    ];
+    let stays = |key: &str, _: &Entry| {
+        !key.starts_with("plain/key1") && !key.starts_with("/registry/configmaps/ns/k2")
+    };
     starts("3.4", &OF_3_4, &Case { flags, stays, ..DEFRAG });
     let flags = &["--compact", "now", "--disable-auth"];
     starts("3.4", &OF_3_4, &Case { flags, auth_off: true, all: true, ..DEFRAG });
@@ -128,8 +135,8 @@ fn cleansed_restores_start_on_3_4() {
 
 #[test]
 fn cleansed_restores_start_on_3_5() {
-    let flags = &["--keep-prefix", "key-", "--expire-leases"];
-    let stays = |key: &str, entry: &Entry| key.starts_with("key-") && entry.lease == 0;
+    let flags = &["--keep-prefix", "plain/", "--keep-prefix", "/leased/", "--expire-leases"];
+    let stays = |key: &str, entry: &Entry| key.starts_with("plain/") && entry.lease == 0;
     starts("3.5", &OF_3_5, &Case { flags, stays, ..DEFRAG });
     starts("3.5", &OF_3_5, &Case { all: true, ..DEFRAG });
 }
@@ -150,7 +157,7 @@ fn cleansed_restores_start_on_3_6() {
 fn cleansed_restores_start_on_3_7() {
     let flags = &["--include-namespaces", "kube-system", "--bump-revision", "0"];
     let stays = |key: &str, _: &Entry| {
-        ["default", "kube-public", "kube-node-lease"].iter().all(|namespace| {
+        ["default", "kube-public", "kube-node-lease", "shop", "team-b"].iter().all(|namespace| {
             !key.contains(&format!("/{namespace}/")) && key != format!("/registry/namespaces/{namespace}")
         })
     };
