@@ -171,7 +171,10 @@ pub(crate) fn is_root() -> bool {
 /// Says that something was not tested. Never silent.
 pub(crate) fn skipped(what: &str, why: &str) {
     // Past the capture of the test harness.
-    let _ = writeln!(File::create("/dev/stderr").expect("stderr"), "\nSKIPPED: {what}: {why}");
+    let _ = writeln!(
+        File::options().append(true).open("/dev/stderr").expect("stderr"),
+        "\nSKIPPED: {what}: {why}"
+    );
 }
 
 /// Whether this process may mount in a namespace of its own.
