@@ -177,8 +177,8 @@ fn flags_for_one_member_are_refused_with_the_reason() {
     let place = place();
     let out = place.path().join("out");
     for (more, why) in [
-        (&["--name", "node1"][..], "names are those of --initial-cluster"),
-        (&["--initial-advertise-peer-urls", "https://10.20.30.101:2380"], "announces its URLs"),
+        (&["--name", "node1"][..], "every member has its own"),
+        (&["--initial-advertise-peer-urls", "https://10.20.30.101:2380"], "announces "),
         (&["--data-dir", "/x"], "a directory of its own"),
         (&["--wal-dir", "/x"], "goes with its member"),
         (&["--force"], "not there yet"),

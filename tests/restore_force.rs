@@ -76,7 +76,7 @@ fn the_page_tells_where_the_old_data_is_and_the_way_back_works() {
     let place = place();
     let target = place.path().join("etcd");
     old_member(&target, None);
-    let answer = restore(&fixture("etcd-3.6"), &target, &["--force"]).exits(0).says("moved aside");
+    let answer = restore(&fixture("etcd-3.6"), &target, &["--force"]).exits(0).says("aside     ");
     let way = answer.text().lines().find(|line| line.trim().starts_with("mv ")).expect("a way back");
     Answer::of(std::process::Command::new("sh").args(["-ec", way])).exits(0);
     assert!(is_old(&target.join("member/snap/db")));
