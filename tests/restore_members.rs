@@ -315,7 +315,7 @@ fn all_members_and_a_plan_say_how_to_start_as_well() {
 #[test]
 fn what_cannot_be_written_down_is_said_before_anything_is_restored() {
     let place = place();
-    let name = "n\nLD_PRELOAD=x";
+    let name = "n\nLD_PRELOAD";
     let cluster = format!("{name}=https://10.20.30.101:2380");
     let more = [
         "--name",
