@@ -2,7 +2,7 @@
 //!
 //! Two ways lead to them. An element of a page that once was a leaf
 //! ([`of_element`]) has its key and value told apart; to which bucket it belonged
-//! nothing says, so its form has to ([`EntryKind::of`]). Where no page is left,
+//! nothing says, so its form has to (`EntryKind::of`). Where no page is left,
 //! bytes are searched for what all records have ([`scan`]).
 //!
 //! ```text

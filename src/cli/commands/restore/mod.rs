@@ -1,6 +1,7 @@
 mod all_members;
 mod commands;
 mod document;
+mod done;
 mod flags;
 mod membership;
 mod page;
@@ -13,23 +14,23 @@ use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use etcdsnap::bolt::Db;
-use etcdsnap::etcd::hash_kv::HashKv;
 use etcdsnap::etcd::line::EtcdLine;
 use etcdsnap::kube::unix_time::UnixTime;
 use etcdsnap::ops::Settings;
 use etcdsnap::ops::reader::Reader;
-use etcdsnap::ops::rebuild::{Changes, Refusal};
+use etcdsnap::ops::rebuild::Changes;
 use etcdsnap::ops::restore::membership::Resolved;
 use etcdsnap::ops::restore::{
-    AllRestored, Corrections, Existing, Fingerprint, OutDir, Placement, Preview, Request, RestoreError,
-    Restored, Room, StartsOn, Summary, TargetError, Warning, preview, preview_all, restore, restore_all,
+    Corrections, Existing, Fingerprint, OutDir, Placement, Request, RestoreError, StartsOn, TargetError,
+    preview, preview_all, restore, restore_all,
 };
-use etcdsnap::ops::verify::{Options, Report, Values};
+use etcdsnap::ops::verify::{Options, Values};
 use etcdsnap::source::Source;
 
 use flags::{BumpArgument, OwnerArgument, parse_bump, parse_mode, parse_owner};
 
 use self::all_members::AllMembers;
+use self::done::{Done, Foreseen, foreseen};
 use self::membership::Members;
 use self::start_flags::StartForm;
 use super::{PageFormat, write_json};
@@ -154,78 +155,6 @@ pub(crate) struct Restore {
 enum Place {
     One(Placement),
     All(OutDir),
-}
-
-/// What was restored, or would be.
-enum Done {
-    One(Restored),
-    All(AllRestored),
-}
-
-/// What is known of a restore that was not carried out.
-struct Foreseen {
-    hash_kv: HashKv,
-    rooms: Vec<Room>,
-    problem: Option<TargetError>,
-    refusal: Option<Refusal>,
-}
-
-impl Done {
-    fn summary(&self) -> &Summary {
-        match self {
-            Self::One(restored) => &restored.summary,
-            Self::All(restored) => &restored.summary,
-        }
-    }
-
-    fn report(&self) -> &Report {
-        match self {
-            Self::One(restored) => &restored.report,
-            Self::All(restored) => &restored.report,
-        }
-    }
-
-    fn state(&self) -> Fingerprint {
-        match self {
-            Self::One(restored) => restored.state,
-            Self::All(restored) => restored.state,
-        }
-    }
-
-    fn warnings(&self) -> &[Warning] {
-        match self {
-            Self::One(restored) => &restored.warnings,
-            Self::All(restored) => &restored.warnings,
-        }
-    }
-
-    /// The directory that was restored to.
-    fn directory(&self) -> &Path {
-        match self {
-            Self::One(restored) => &restored.data_dir,
-            Self::All(restored) => &restored.out_dir,
-        }
-    }
-
-    /// Bytes of the database's pages that hold something, if that is known.
-    fn in_use(&self) -> Option<u64> {
-        if self.summary().changed.is_some() {
-            return Some(self.summary().db_size);
-        }
-        Some(self.report().facts?.pages.in_use.saturating_mul(self.summary().page_size))
-    }
-
-    /// Leases that are in the database, if that is known.
-    fn leases(&self) -> Option<u64> {
-        let removed = self.summary().changed.as_ref().map_or(0, |outcome| outcome.leases_removed);
-        Some(self.report().facts?.leases.saturating_sub(removed))
-    }
-}
-
-/// A plan in the two parts that are told of it.
-fn foreseen<R>(preview: Preview<R>, done: impl FnOnce(R) -> Done) -> (Done, Foreseen) {
-    let Preview { restored, hash_kv, survey, refusal } = preview;
-    (done(restored), Foreseen { hash_kv, rooms: survey.rooms, problem: survey.problem, refusal })
 }
 
 impl Restore {
