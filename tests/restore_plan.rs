@@ -419,7 +419,7 @@ fn the_revision_is_moved_as_far_as_asked_or_as_is_safe() {
     refused(&["--bump-revision", &u64::MAX.to_string(), "--mark-compacted"], "4611686018427387904");
     refused(&["--bump-revision", "5"], "go together");
     refused(&["--mark-compacted"], "go together");
-    refused(&["--bump-revision", "0", "--mark-compacted"], "go together");
+    refused(&["--bump-revision", "0", "--mark-compacted"], "moves nothing");
     refused(&["--bump-revision", "-1", "--mark-compacted"], "auto");
     refused(&["--bump-revision", "Auto"], "auto");
 }

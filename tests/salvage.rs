@@ -491,6 +491,6 @@ fn options_of_verify_do_not_matter_to_what_is_saved() {
     let written = plan.write(&out, &verify::Options::default(), &settings).expect("written");
     let bytes = std::fs::read(&out).expect("there");
     assert_eq!(bytes, plan.to_bytes().expect("in memory"));
-    assert_eq!(written.size, bytes.len() as u64);
+    assert_eq!(written.written.size, bytes.len() as u64);
     assert!(matches!(plan.write(&out, &verify::Options::default(), &settings), Err(SalvageError::File(_))));
 }

@@ -8,10 +8,12 @@ use etcdsnap::bolt::OpenError;
 use etcdsnap::etcd::membership::NewMembersError;
 use etcdsnap::etcd::snapshot::{FileKind, SnapshotError};
 use etcdsnap::ops::OpError;
+use etcdsnap::ops::finding::Check;
 use etcdsnap::ops::rebuild::RebuildError;
 use etcdsnap::ops::repack::RepackError;
 use etcdsnap::ops::restore::{RestoreError, TargetError};
 use etcdsnap::ops::salvage::SalvageError;
+use etcdsnap::ops::verify::Report;
 use etcdsnap::ops::whole_file::FileError;
 use etcdsnap::source::SourceError;
 
@@ -315,17 +317,34 @@ impl From<SalvageError> for Failure {
     }
 }
 
+/// What `verify` says about the digest: the finding's code and its line.
+fn digest_finding(report: &Report) -> Option<(&'static str, String)> {
+    let kinds = report.findings.kinds();
+    let (_, code, .., findings) = kinds.into_iter().find(|(check, ..)| *check == Check::Digest)?;
+    Some((code, super::words::line(findings.first()?)))
+}
+
 impl From<RestoreError> for Failure {
     fn from(error: RestoreError) -> Self {
         let failure = Self::new(error.to_string());
         match error {
             RestoreError::Source(error) => error.into(),
-            RestoreError::MissingDigest(_) => Self::no("the snapshot has no digest to check it by")
-                .hint("a copy of a stopped member's db file has none: --skip-hash-check restores it; everything else was checked and is sound"),
+            RestoreError::MissingDigest(report) => match digest_finding(&report) {
+                Some(("digest-cut", told)) => Self::no("the snapshot's digest is not whole, or not at its end")
+                    .hint(told)
+                    .hint("the file was cut, or something was written behind it: use another copy of this backup")
+                    .hint("if there is none: the rest was checked and is readable; --skip-hash-check restores it, changed bytes inside values and all"),
+                Some(("digest-lost", _)) => Self::no("the snapshot has no digest to check it by")
+                    .hint("etcd writes one behind every snapshot, and this one ends before it: use another copy of this backup")
+                    .hint("if there is none: everything else was checked and is sound; --skip-hash-check restores it"),
+                _ => Self::no("the snapshot has no digest to check it by")
+                    .hint("a copy of a stopped member's db file has none: --skip-hash-check restores it; everything else was checked and is sound"),
+            },
             RestoreError::DigestDiffers(report) => {
-                let failure = Self::no("the digest does not match: the file is not what etcd saved");
-                let stale = report.findings.kinds().iter().any(|(_, code, ..)| *code == "digest-stale");
-                if stale {
+                let mut failure = Self::no("the digest does not match: the file is not what etcd saved");
+                let found = digest_finding(&report);
+                failure.hints.extend(found.as_ref().map(|(_, told)| told.clone()));
+                if found.is_some_and(|(code, _)| code == "digest-stale") {
                     failure.hint("a tool has written into the file since (etcd-dump-db, `etcdutl hashkv`, defrag); its content is sound: --skip-hash-check restores it")
                 } else {
                     failure

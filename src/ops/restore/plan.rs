@@ -218,7 +218,10 @@ fn lines(state: &State, request: &Request) -> Result<(EtcdLine, EtcdLine), Resto
     let newest = newest_line(state);
     let Some(target) = request.target_line else { return Ok((written_by, newest.restored_as())) };
     if target < newest && !request.corrections.downgrade {
-        return Err(RestoreError::NewerThanTarget { written_by: newest, target });
+        return Err(match StartsOn::of(newest, target) {
+            Some(_) => RestoreError::NewerThanTarget { written_by: newest, target },
+            None => RestoreError::CannotDowngrade { written_by: newest, target },
+        });
     }
     Ok((written_by, target))
 }

@@ -1,6 +1,6 @@
 //! One member in the making, where nobody looks for one yet.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use crate::etcd::membership::MemberId;
@@ -133,10 +133,12 @@ impl Staging {
 
     fn check_space(&self, db_size: u64) -> Result<(), TargetError> {
         let mut needed = Needed::default();
-        let data_dir = parent(&self.target.data_dir);
+        // What is there already may be a file system of its own.
+        let named = |path: &Path| if path.is_dir() { path.to_owned() } else { parent(path) };
+        let data_dir = named(&self.target.data_dir);
         needed.add(&self.main.tree(), &data_dir, db_size);
         match (&self.wal, &self.target.wal_dir) {
-            (Some(place), Some(wal_dir)) => needed.add(&place.tree(), &parent(wal_dir), wal::PREALLOCATED),
+            (Some(place), Some(wal_dir)) => needed.add(&place.tree(), &named(wal_dir), wal::PREALLOCATED),
             _ => needed.add(&self.main.tree(), &data_dir, wal::PREALLOCATED),
         }
         needed.check()

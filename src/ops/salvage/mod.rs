@@ -150,7 +150,7 @@ impl Plan<'_> {
         target: &Path,
         options: &verify::Options,
         settings: &Settings<'_>,
-    ) -> Result<Written, SalvageError> {
+    ) -> Result<Saved, SalvageError> {
         let size = self.size().saturating_add(crate::etcd::snapshot::DIGEST_SIZE);
         let file = WholeFile::begin(target, size)?;
         let bytes = self.source.bytes();
@@ -160,9 +160,9 @@ impl Plan<'_> {
             builder.finish().map_err(SalvageError::from)
         })?;
         self.source.finish()?;
-        self.read_back(&file, options, settings)?;
+        let is_sound = self.read_back(&file, options, settings)?;
         file.publish()?;
-        Ok(Written { size, sha256 })
+        Ok(Saved { written: Written { size, sha256 }, is_sound })
     }
 
     /// The new snapshot in memory: for small files.
@@ -179,19 +179,19 @@ impl Plan<'_> {
         Ok(bytes)
     }
 
-    /// Verifies what was written.
+    /// Verifies what was written, and says whether nothing in it is suspicious.
     fn read_back(
         &self,
         file: &WholeFile,
         options: &verify::Options,
         settings: &Settings<'_>,
-    ) -> Result<(), SalvageError> {
+    ) -> Result<bool, SalvageError> {
         let source = Source::open(file.staged())?;
         let report = verify::verify(&source, settings, options).map_err(|error| match error {
             super::OpError::Source(error) => SalvageError::Source(error),
             _ => SalvageError::Build(BuildError::Changed),
         })?;
-        if self.fits(&report) { Ok(()) } else { Err(SalvageError::ReadBack(Box::new(report))) }
+        if self.fits(&report) { Ok(report.is_sound()) } else { Err(SalvageError::ReadBack(Box::new(report))) }
     }
 
     /// Whether a file that was made by this plan is as the plan has it.
@@ -208,6 +208,16 @@ impl Plan<'_> {
             && report.digest_matches()
             && facts
     }
+}
+
+/// A new snapshot of what was saved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    /// The file.
+    pub written: Written,
+    /// Whether all of it is as etcd and Kubernetes leave it. What was broken inside
+    /// values and entries is carried over as it was.
+    pub is_sound: bool,
 }
 
 /// All that was found in a file.

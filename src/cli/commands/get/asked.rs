@@ -465,7 +465,7 @@ impl Answer {
 
 /// As `-o name` has it.
 fn push_name(of: ResourceType<'_>, name: &[u8], text: &mut Vec<u8>) {
-    text.extend_from_slice(format!("{}/{}\n", prefix(of), safe(name)).as_bytes());
+    text.extend_from_slice(format!("{}/{}\n", safe(prefix(of).as_bytes()), safe(name)).as_bytes());
 }
 
 /// What stands before a name where types are mixed: `deployment.apps`.

@@ -337,6 +337,10 @@ impl Restore {
     fn check_bump(&self) -> Result<(), Failure> {
         let bump = self.bump().and_then(BumpArgument::bump);
         let automatic = self.bump() == Some(BumpArgument::Auto);
+        if bump.is_none() && self.bump_revision.is_some() && self.mark_compacted {
+            return Err(Failure::usage("--mark-compacted, and --bump-revision 0 moves nothing")
+                .hint("give --bump-revision a number above 0, or auto; or leave both out"));
+        }
         if !automatic && bump.is_some() != self.mark_compacted {
             return Err(Failure::usage("--bump-revision and --mark-compacted go together").hint(
                 "with a higher revision, clients that watch from an old one must be told to start anew",

@@ -37,15 +37,17 @@ impl Restore {
         members_rows(out, restored)?;
         let (before, after) = (summary.revision_before, summary.revision_after);
         let revision = |revision: i64| grouped(revision.unsigned_abs());
-        let history = match summary.compact_revision {
-            _ if before != after => {
-                format!("{}, {} in the snapshot; all before is compacted", revision(after), revision(before))
-            }
-            Some(compact) => {
-                format!("{}, as in the snapshot; compacted at {}", revision(after), revision(compact))
-            }
-            None => format!("{}, as in the snapshot; never compacted", revision(after)),
+        let from = if before == after {
+            "as in the snapshot".to_owned()
+        } else {
+            format!("{} in the snapshot", revision(before))
         };
+        let compacted = match summary.compact_revision {
+            Some(compact) if compact >= after && before != after => "all before is compacted".to_owned(),
+            Some(compact) => format!("compacted at {}", revision(compact)),
+            None => "never compacted".to_owned(),
+        };
+        let history = format!("{}, {from}; {compacted}", revision(after));
         row(out, "revision", &history)?;
         if let Some(plan) = plan {
             let hash = &plan.hash_kv;

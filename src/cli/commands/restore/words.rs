@@ -99,14 +99,17 @@ pub(super) fn words(warning: &Warning, token: &str, resets_root_password: bool) 
 /// That the revision is moved because keys are left out.
 pub(super) fn bump_implied(summary: &Summary) -> (&'static str, String) {
     let revision = |revision: i64| grouped(revision.unsigned_abs());
-    (
-        "bump-implied",
-        format!(
-            "keys are left out, so the revision is moved from {} to {} with everything before compacted: clients that watch are told to list anew, and none takes a key that went for one that is still there. --bump-revision says how far, 0 not at all",
-            revision(summary.revision_before),
-            revision(summary.revision_after)
-        ),
-    )
+    let (from, to) = (revision(summary.revision_before), revision(summary.revision_after));
+    let left_out = summary.changed.as_ref().is_some_and(|outcome| !outcome.is_faithful());
+    let why = if left_out {
+        "keys are left out, so"
+    } else {
+        "nothing was found of what is to be left out (leave that flag out, unless other nodes need it);"
+    };
+    let text = format!(
+        "{why} the revision is moved from {from} to {to} with everything before compacted: clients that watch are told to list anew, and none takes a key that went for one that is still there. --bump-revision says how far, 0 not at all"
+    );
+    ("bump-implied", text)
 }
 
 /// What was done that a restore by etcd would not have done: stable name, words.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use etcdsnap::ops::repack::Written;
+use etcdsnap::ops::salvage::Saved as SavedFile;
 use etcdsnap::ops::salvage::{Base, Named, Report, WhyLost};
 use serde::Serialize;
 
@@ -41,6 +41,9 @@ pub(super) struct Document {
     size: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sha256: Option<String>,
+    /// Whether nothing in what was written is suspicious.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sound: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -132,7 +135,7 @@ impl Document {
         names: &Names,
         source: &Path,
         out: &Path,
-        written: Option<&Written>,
+        written: Option<&SavedFile>,
     ) -> Self {
         let key = |named: &Named| Key {
             key: safe(&named.key.bytes),
@@ -234,8 +237,9 @@ impl Document {
                 items: report.foreign.first.iter().map(|key| safe(&key.bytes)).collect(),
             },
             db_size: report.size,
-            size: written.map(|written| written.size),
-            sha256: written.map(|written| hex(&written.sha256)),
+            size: written.map(|saved| saved.written.size),
+            sha256: written.map(|saved| hex(&saved.written.sha256)),
+            sound: written.map(|saved| saved.is_sound),
         }
     }
 }

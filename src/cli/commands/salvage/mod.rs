@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use etcdsnap::bolt::OpenError;
 use etcdsnap::etcd::snapshot::FileKind;
 use etcdsnap::kube::registry_key::{Prefixes, RegistryKey};
-use etcdsnap::ops::salvage::{Plan, SalvageError, plan};
+use etcdsnap::ops::salvage::{Plan, SalvageError, Saved, plan};
 use etcdsnap::ops::verify::Options;
 use etcdsnap::ops::whole_file::absent;
 use etcdsnap::source::Source;
@@ -71,19 +71,20 @@ impl Salvage {
             Some(written.map_err(|error| self.failure(error, &source))?)
         };
         let told = self.tell(context, &plan, written.as_ref());
+        let is_sound = written.as_ref().is_none_or(|saved| saved.is_sound);
         let told = told.and_then(|()| context.out.flush().map_err(Failure::from));
         told.map_err(|failure| match written {
             Some(_) => failure.hint(format!("{} was written all the same", shown(&self.out))),
             None => failure,
         })?;
-        Ok(if plan.report.is_complete() { Outcome::Yes } else { Outcome::No })
+        Ok(if plan.report.is_complete() && is_sound { Outcome::Yes } else { Outcome::No })
     }
 
     fn tell(
         &self,
         context: &mut Context<'_>,
         plan: &Plan<'_>,
-        written: Option<&etcdsnap::ops::repack::Written>,
+        written: Option<&Saved>,
     ) -> Result<(), Failure> {
         let names = Names { prefixes: self.kubernetes.prefixes() };
         match self.output {

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use etcdsnap::ops::repack::Written;
+use etcdsnap::ops::salvage::Saved;
 use etcdsnap::ops::salvage::{Base, BucketState, Doubt, LEASE_SECONDS, Named, Report, WhyLost};
 
 use super::{Names, shown};
@@ -25,7 +25,7 @@ impl Page<'_> {
     pub(super) fn write(
         &self,
         out: &mut dyn Write,
-        written: Option<&Written>,
+        written: Option<&Saved>,
         verbose: bool,
     ) -> Result<(), Failure> {
         let report = self.report;
@@ -57,11 +57,11 @@ impl Page<'_> {
         }
         writeln!(out, "  database      {}", humanized(report.size))?;
         if let Some(written) = written {
-            writeln!(out, "  sha256        {}", hex(&written.sha256))?;
+            writeln!(out, "  sha256        {}", hex(&written.written.sha256))?;
         }
         self.lost(out, verbose)?;
         self.doubtful(out, verbose)?;
-        writeln!(out, "\n{}", verdict(report))?;
+        writeln!(out, "\n{}", verdict(report, written.is_none_or(|saved| saved.is_sound)))?;
         if written.is_some() {
             writeln!(out, "\nNext:")?;
             if !report.is_complete() {
@@ -226,8 +226,10 @@ fn base(report: &Report) -> String {
 }
 
 /// One sentence for somebody tired.
-fn verdict(report: &Report) -> &'static str {
-    if report.is_complete() {
+fn verdict(report: &Report, is_sound: bool) -> &'static str {
+    if report.is_complete() && !is_sound {
+        "SAVED, BUT DOUBTFUL: all entries of the database are in the new one, some of them broken inside. `etcdsnap verify` on it names them."
+    } else if report.is_complete() {
         "SAVED WHOLE: everything that the database held is in the new one."
     } else if report.latest_affected() {
         "SAVED IN PART: some keys may be missing, or have an older value than they had."

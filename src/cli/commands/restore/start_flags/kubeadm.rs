@@ -37,7 +37,12 @@ fn one(out: &mut String, cluster: &Cluster, start: &Start) {
             "# 2. On every other control-plane node: put the old data aside. An old member that comes back could\n\
          #    talk to the new one, and crash or spoil it. (A disk of its own: move only {DATA}/member.)\n\
          mv -T {DATA} {DATA}.old\n\n\
-         # 3. On {name}, where the data was restored: look into the stopped manifest.\n"
+         # 3. On {name}, {}: look into the stopped manifest.\n",
+            if cluster.is_shipped {
+                "once its old data is put aside as well and the restored is there"
+            } else {
+                "where the data was restored"
+            }
         ),
     );
     manifest(out, cluster, start);
@@ -80,7 +85,7 @@ fn one(out: &mut String, cluster: &Cluster, start: &Start) {
 /// Several members are restored, and start together.
 fn several(out: &mut String, cluster: &Cluster, starts: &[Start]) {
     let how = if cluster.is_shipped {
-        "bring each member to its node, as said above"
+        "put the old data aside (mv -T /var/lib/etcd /var/lib/etcd.old), and\n#    bring each member to its node: the page of the restore has the commands"
     } else {
         "restore, from the same file with the same flags"
     };
