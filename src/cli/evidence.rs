@@ -23,7 +23,7 @@ use super::Outcome;
 use super::commands::verify::FileDocument;
 use super::commands::{SCHEMA_VERSION, write_json};
 use super::failure::Failure;
-use super::output::text::{hex, safe};
+use super::output::text::{hex, safe, shown};
 
 /// A report in the making.
 pub(crate) struct Evidence {
@@ -287,10 +287,6 @@ fn moment(seconds: i64, nanoseconds: i64) -> String {
 fn now() -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     moment(i64::try_from(since.as_secs()).unwrap_or(i64::MAX), i64::from(since.subsec_nanos()))
-}
-
-fn shown(path: &Path) -> String {
-    safe(path.as_os_str().as_encoded_bytes())
 }
 
 fn told(word: &OsString) -> String {

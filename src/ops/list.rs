@@ -279,6 +279,14 @@ impl<'a> ObjectListing<'a> {
         self.listed(self.listing.at(offset)?)
     }
 
+    /// Those of a run of keys that are selected.
+    fn selected<'s>(
+        &'s self,
+        run: &'s mut dyn Iterator<Item = LiveKey<'a>>,
+    ) -> impl Iterator<Item = Listed<'a>> + use<'s, 'a> {
+        run.filter_map(|live| self.listed(live)).filter(|listed| self.is_selected(listed))
+    }
+
     /// As [`objects`](Self::objects), in the order of the file, which is faster.
     pub fn in_file_order<T: Send>(
         &self,
@@ -286,11 +294,7 @@ impl<'a> ObjectListing<'a> {
         map: impl Fn(&mut dyn Iterator<Item = Listed<'a>>) -> T + Sync,
         join: impl FnMut(T) + Send,
     ) {
-        let map = |run: &mut dyn Iterator<Item = LiveKey<'a>>| {
-            let listed = run.filter_map(|live| self.listed(live));
-            map(&mut listed.filter(|listed| self.is_selected(listed)))
-        };
-        self.listing.in_file_order(threads, map, join);
+        self.listing.in_file_order(threads, |run| map(&mut self.selected(run)), join);
     }
 
     /// Hands the objects to `map`, in runs that follow each other in the order of
@@ -302,10 +306,6 @@ impl<'a> ObjectListing<'a> {
         map: impl Fn(&mut dyn Iterator<Item = Listed<'a>>) -> T + Sync,
         join: impl FnMut(T) + Send,
     ) {
-        let map = |run: &mut dyn Iterator<Item = LiveKey<'a>>| {
-            let listed = run.filter_map(|live| self.listed(live));
-            map(&mut listed.filter(|listed| self.is_selected(listed)))
-        };
-        self.listing.by_key(threads, map, join);
+        self.listing.by_key(threads, |run| map(&mut self.selected(run)), join);
     }
 }

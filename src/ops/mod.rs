@@ -8,6 +8,7 @@ pub(crate) mod digest;
 pub mod encryption;
 pub mod export;
 pub mod finding;
+mod folder;
 pub mod hashkv;
 pub mod keys;
 pub mod list;

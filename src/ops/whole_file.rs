@@ -17,6 +17,7 @@ use rustix::fs::{Advice, CWD, FlockOperation, RenameFlags, fadvise, flock, renam
 use crate::codec::checksum::Sha256Stream;
 
 use super::Progress;
+use super::folder::{free, parent};
 
 /// Why there is no file.
 #[derive(Debug, thiserror::Error)]
@@ -86,12 +87,9 @@ impl WholeFile {
         let Some(name) = target.file_name() else {
             return Err(FileError::Exists { path: target.to_owned() });
         };
-        let folder = folder(target);
-        if let Ok(room) = rustix::fs::statvfs(&folder) {
-            let available = room.f_bavail.saturating_mul(room.f_frsize);
-            if available < size {
-                return Err(FileError::NoSpace { path: folder, needed: size, available });
-            }
+        let folder = parent(target);
+        if let Some(available) = free(&folder).filter(|available| *available < size) {
+            return Err(FileError::NoSpace { path: folder, needed: size, available });
         }
         let mut hidden = OsString::from(".");
         hidden.push(name);
@@ -158,7 +156,7 @@ impl WholeFile {
             Err(error) => return Err(failed("rename", target)(error.into())),
         }
         self.published = true;
-        let folder = folder(&self.target);
+        let folder = parent(&self.target);
         File::open(&folder).and_then(|opened| opened.sync_all()).map_err(failed("sync", &folder))
     }
 }
@@ -180,17 +178,10 @@ pub fn absent(target: &Path) -> Result<(), FileError> {
     match fs::symlink_metadata(target) {
         Ok(_) => Err(FileError::Exists { path: target.to_owned() }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let folder = folder(target);
+            let folder = parent(target);
             fs::metadata(&folder).map_err(failed("examine", &folder)).map(|_| ())
         }
         Err(error) => Err(failed("examine", target)(error)),
-    }
-}
-
-fn folder(target: &Path) -> PathBuf {
-    match target.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
     }
 }
 

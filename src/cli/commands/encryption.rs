@@ -16,7 +16,7 @@ use crate::cli::failure::Failure;
 use crate::cli::input::{KubernetesKeys, Reading, Threads};
 use crate::cli::output::columns::{Columns, Rows};
 use crate::cli::output::size::grouped;
-use crate::cli::output::text::{count, safe};
+use crate::cli::output::text::{count, safe, shown};
 use crate::cli::{Context, Outcome, progress};
 
 /// How objects are encrypted, and whether a key file opens them all
@@ -238,7 +238,7 @@ impl Encryption {
     ) -> Result<(), Failure> {
         let verbose = context.global.verbose;
         let out = &mut *context.out;
-        let name = safe(file.as_os_str().as_encoded_bytes());
+        let name = shown(file);
         let encrypted = report.count(|row| row.stored.is_encrypted());
         let values = self.things(report.count(|_| true));
         writeln!(out, "{name}: revision {}, {values}, {} encrypted\n", report.revision, grouped(encrypted))?;

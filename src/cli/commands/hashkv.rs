@@ -11,7 +11,7 @@ use crate::cli::failure::Failure;
 use crate::cli::input::{Reading, Threads};
 use crate::cli::output::boxed;
 use crate::cli::output::columns::{Columns, Rows};
-use crate::cli::output::text::safe;
+use crate::cli::output::text::shown;
 use crate::cli::progress;
 use crate::cli::{Context, Outcome};
 
@@ -107,7 +107,7 @@ impl Hashkv {
 
 fn json(context: &mut Context<'_>, names: &[PathBuf], comparison: &Comparison) -> Result<(), Failure> {
     let files = names.iter().zip(&comparison.hashes).map(|(file, report)| FileDocument {
-        file: safe(file.as_os_str().as_encoded_bytes()),
+        file: shown(file),
         hash: format!("{:08x}", report.hash.hash),
         hash_revision: report.hash.revision,
         compact_revision: Some(report.hash.compact_revision).filter(|revision| *revision >= 0),
@@ -124,7 +124,7 @@ fn text(context: &mut Context<'_>, names: &[PathBuf], comparison: &Comparison) -
     let mut rows = Rows::default();
     for (file, report) in names.iter().zip(&comparison.hashes) {
         let hash = &report.hash;
-        rows.cell(&safe(file.as_os_str().as_encoded_bytes()));
+        rows.cell(&shown(file));
         rows.cell(&format!("{} ({:08x})", hash.hash, hash.hash));
         rows.cell(&hash.revision.to_string());
         rows.cell(&match hash.compact_revision {

@@ -1,5 +1,5 @@
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use etcdsnap::bolt::Db;
@@ -18,7 +18,7 @@ use crate::cli::decryption::Decryption;
 use crate::cli::failure::Failure;
 use crate::cli::input::{KubernetesKeys, Opening, Threads};
 use crate::cli::output::size::{grouped, humanized};
-use crate::cli::output::text::{hex, safe};
+use crate::cli::output::text::{hex, safe, shown};
 use crate::cli::selection::Cleansing;
 use crate::cli::{Context, Outcome, progress, tell};
 
@@ -308,8 +308,4 @@ fn warnings(plan: &Plan<'_>) -> Vec<Remark> {
     }
     warnings.extend(plan.outcome().map(changed::warnings).unwrap_or_default());
     warnings
-}
-
-fn shown(path: &Path) -> String {
-    safe(path.as_os_str().as_encoded_bytes())
 }

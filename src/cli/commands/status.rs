@@ -14,7 +14,7 @@ use crate::cli::failure::Failure;
 use crate::cli::input::{KubernetesKeys, Reading, Threads};
 use crate::cli::output::boxed;
 use crate::cli::output::size::{grouped, humanized};
-use crate::cli::output::text::{count, hex, safe};
+use crate::cli::output::text::{count, hex, safe, shown};
 use crate::cli::{Context, Outcome, progress, words};
 
 /// What is in the file?
@@ -135,7 +135,7 @@ impl Status {
         let hashed = |progress: &etcdsnap::ops::Progress| progress.hashed.load(Ordering::Relaxed);
         let page =
             progress::watch(context, "reading", total, hashed, || status(&snapshot, &prefixes, &settings))?;
-        let name = safe(file.as_os_str().as_encoded_bytes());
+        let name = shown(&file);
         if self.output == PageFormat::Json {
             write_json(context.out, &document(&name, &page))?;
         } else {

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::path::Path;
 
 /// Whether a character changes more than the cell it is printed in.
 pub(crate) fn is_dangerous(character: char) -> bool {
@@ -19,6 +20,11 @@ pub(crate) fn is_dangerous(character: char) -> bool {
 /// backslashes, which are doubled: so escapes can be told from text.
 pub(crate) fn safe(bytes: &[u8]) -> String {
     safe_cow(bytes).into_owned()
+}
+
+/// A path as printable text.
+pub(crate) fn shown(path: &Path) -> String {
+    safe(path.as_os_str().as_encoded_bytes())
 }
 
 /// As [`safe`], without a copy where nothing is escaped.

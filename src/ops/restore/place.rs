@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
+pub(super) use crate::ops::folder::parent;
+
 use super::target::{TargetError, failed};
 
 /// Name of the place inside an existing target.
@@ -220,14 +222,6 @@ fn missing(path: &Path) -> Vec<PathBuf> {
         .collect();
     missing.reverse();
     missing
-}
-
-/// The directory that a path is in; `.` for a bare name.
-pub(super) fn parent(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    }
 }
 
 /// Makes a directory that only its owner may enter, whatever the umask.

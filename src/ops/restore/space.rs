@@ -4,6 +4,8 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::ops::folder::free;
+
 use super::survey::Room;
 use super::target::TargetError;
 
@@ -36,9 +38,7 @@ impl Needed {
     /// What is needed and free, one entry a file system.
     pub(super) fn rooms(&self) -> Vec<Room> {
         let room = |(_, directory, shown, needed): &(u64, PathBuf, PathBuf, u64)| {
-            let found = rustix::fs::statvfs(directory).ok()?;
-            let free = found.f_bavail.saturating_mul(found.f_frsize);
-            Some(Room { path: shown.clone(), needed: *needed, free })
+            Some(Room { path: shown.clone(), needed: *needed, free: free(directory)? })
         };
         self.file_systems.iter().filter_map(room).collect()
     }

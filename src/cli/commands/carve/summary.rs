@@ -7,7 +7,7 @@ use etcdsnap::etcd::remnant::{Remnant, Sure};
 use etcdsnap::ops::carve::{Carved, Found, Kind, Label, Relation};
 
 use crate::cli::output::size::{grouped, humanized};
-use crate::cli::output::text::{count, safe};
+use crate::cli::output::text::{count, safe, shown};
 
 /// Types that are named, without -v.
 const NAMED: usize = 8;
@@ -164,7 +164,7 @@ impl Summary {
         if let Some(directory) = directory {
             lines.push(format!(
                 "  written to {}; _index.jsonl tells where each is from{}",
-                safe(directory.as_os_str().as_encoded_bytes()),
+                shown(directory),
                 match self.tombstones {
                     0 => String::new(),
                     number => format!(" ({} no value)", count(number, "deletion has", "deletions have")),

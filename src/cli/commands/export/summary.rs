@@ -8,7 +8,7 @@ use etcdsnap::kube::manifest::scope::List;
 use etcdsnap::ops::export::{NamespacesLeft, Partly, Report};
 
 use crate::cli::output::size::grouped;
-use crate::cli::output::text::{count, safe};
+use crate::cli::output::text::{count, safe, shown};
 
 /// Objects that are named, without -v.
 const NAMED: usize = 5;
@@ -16,9 +16,7 @@ const NAMED: usize = 5;
 pub(super) fn lines(report: &Report, directory: Option<&Path>, redacted: bool, verbose: bool) -> Vec<String> {
     let mut lines = Vec::new();
     let total = report.total();
-    let place = directory.map_or_else(String::new, |directory| {
-        format!(" to {}", safe(directory.as_os_str().as_encoded_bytes()))
-    });
+    let place = directory.map_or_else(String::new, |directory| format!(" to {}", shown(directory)));
     lines.push(match total {
         0 => format!("No resources found at revision {}", report.revision),
         _ => format!(
@@ -128,7 +126,7 @@ fn next(report: &Report, directory: Option<&Path>, redacted: bool, lines: &mut V
     }
     lines.push(match directory {
         Some(directory) => {
-            format!("next: kubectl apply -R -f {}", safe(directory.as_os_str().as_encoded_bytes()))
+            format!("next: kubectl apply -R -f {}", shown(directory))
         }
         None => "next: kubectl apply -f -".to_owned(),
     });

@@ -2,9 +2,9 @@
 
 use etcdsnap::ops::restore::Restored;
 
+use super::Restore;
 use super::flags::BumpArgument;
-use super::{Restore, shown};
-use crate::cli::output::text::is_dangerous;
+use crate::cli::output::text::{is_dangerous, shown};
 
 impl Restore {
     /// The command that restores another member of the same cluster. Whatever

@@ -9,9 +9,10 @@ use etcdsnap::ops::rebuild::Outcome;
 use etcdsnap::ops::restore::Restored;
 use serde::Serialize;
 
-use super::{Done, Foreseen, Restore, lines, shown, words};
+use super::{Done, Foreseen, Restore, lines, words};
 use crate::cli::changed::ChangedDocument;
 use crate::cli::commands::SCHEMA_VERSION;
+use crate::cli::output::text::shown;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

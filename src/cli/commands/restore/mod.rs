@@ -8,7 +8,7 @@ mod page;
 mod start_flags;
 mod words;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -38,7 +38,7 @@ use crate::cli::changed::{self, Remark};
 use crate::cli::decryption::Decryption;
 use crate::cli::failure::Failure;
 use crate::cli::input::{KubernetesKeys, Opening, Threads};
-use crate::cli::output::text::safe;
+use crate::cli::output::text::shown;
 use crate::cli::selection::Cleansing;
 use crate::cli::{Context, Outcome, progress, tell};
 
@@ -392,10 +392,6 @@ impl Restore {
 fn now() -> UnixTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     i64::try_from(since).ok().and_then(UnixTime::from_seconds).unwrap_or(UnixTime::MAX)
-}
-
-fn shown(path: &Path) -> String {
-    safe(path.as_os_str().as_encoded_bytes())
 }
 
 fn lines(starts_on: StartsOn) -> Vec<String> {

@@ -8,11 +8,11 @@ use etcdsnap::etcd::wal::PREALLOCATED;
 use etcdsnap::ops::restore::{Moved, Restored};
 
 use super::commands::quoted;
-use super::{Done, Foreseen, Restore, lines, shown, words};
+use super::{Done, Foreseen, Restore, lines, words};
 use crate::cli::changed;
 use crate::cli::failure::Failure;
 use crate::cli::output::size::{grouped, humanized};
-use crate::cli::output::text::{count, safe};
+use crate::cli::output::text::{count, safe, shown};
 
 impl Restore {
     pub(super) fn page(

@@ -6,9 +6,9 @@ use etcdsnap::ops::salvage::Saved as SavedFile;
 use etcdsnap::ops::salvage::{Base, Named, Report, WhyLost};
 use serde::Serialize;
 
-use super::{Names, shown};
+use super::Names;
 use crate::cli::commands::SCHEMA_VERSION;
-use crate::cli::output::text::{hex, safe};
+use crate::cli::output::text::{hex, safe, shown};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,7 +1,7 @@
 mod document;
 mod page;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use etcdsnap::bolt::OpenError;
@@ -15,7 +15,7 @@ use etcdsnap::source::Source;
 use super::{PageFormat, write_json};
 use crate::cli::failure::{Failure, advice, kind_name};
 use crate::cli::input::{KubernetesKeys, Opening, Threads};
-use crate::cli::output::text::safe;
+use crate::cli::output::text::{safe, shown};
 use crate::cli::{Context, Outcome, progress};
 
 use document::Document;
@@ -135,8 +135,4 @@ impl Names {
         name.push_str(&safe(object.name));
         Some(name)
     }
-}
-
-pub(super) fn shown(path: &Path) -> String {
-    safe(path.as_os_str().as_encoded_bytes())
 }

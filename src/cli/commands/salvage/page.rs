@@ -6,10 +6,10 @@ use std::path::Path;
 use etcdsnap::ops::salvage::Saved;
 use etcdsnap::ops::salvage::{Base, BucketState, Doubt, LEASE_SECONDS, Named, Report, WhyLost};
 
-use super::{Names, shown};
+use super::Names;
 use crate::cli::failure::Failure;
 use crate::cli::output::size::{grouped, humanized};
-use crate::cli::output::text::{count, hex, safe};
+use crate::cli::output::text::{count, hex, safe, shown};
 
 pub(super) struct Page<'p> {
     pub(super) report: &'p Report,

@@ -8,7 +8,7 @@ use etcdsnap::ops::verify::{CheckResult, Report};
 use serde::Serialize;
 
 use super::only_locked;
-use crate::cli::output::text::{hex, safe};
+use crate::cli::output::text::{hex, safe, shown};
 use crate::cli::{Outcome, words};
 
 #[derive(Serialize)]
@@ -110,7 +110,7 @@ impl<'d> FileDocument<'d> {
             (Outcome::No, Some(Grade::Fatal)) => "not-usable",
         };
         Self {
-            file: safe(file.as_os_str().as_encoded_bytes()),
+            file: shown(file),
             size: report.file_size,
             verdict,
             worst: report.worst(),

@@ -18,7 +18,7 @@ use crate::cli::decryption::Decryption;
 use crate::cli::failure::{Failure, kind_name};
 use crate::cli::input::{KubernetesKeys, Opening, Threads};
 use crate::cli::output::size::{grouped, humanized};
-use crate::cli::output::text::{count, safe};
+use crate::cli::output::text::{count, shown};
 use crate::cli::{Context, Outcome, progress, words};
 
 /// Can this backup be trusted?
@@ -126,7 +126,7 @@ impl Verify {
     fn text(&self, context: &mut Context<'_>, file: &Path, report: &Report) -> Result<(), Failure> {
         let verbose = context.global.verbose;
         let out = &mut *context.out;
-        let name = safe(file.as_os_str().as_encoded_bytes());
+        let name = shown(file);
         write!(out, "{name}: {}", humanized(report.file_size))?;
         if let Some(facts) = &report.facts {
             let (line, evidence) = facts.line;
