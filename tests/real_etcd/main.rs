@@ -14,6 +14,7 @@ mod learners;
 mod lines;
 mod live;
 mod made_up;
+mod matrix;
 mod members;
 mod process;
 mod repacked;

@@ -178,64 +178,6 @@ fn members_added_one_at_a_time_catch_up() {
     assert_eq!(members[0], (single.id(), "n1".to_owned()));
 }
 
-/// Restores a snapshot three times, as three members that start together.
-fn three_start_together(tools: &Tools, file: &Path, line: &str, user: Option<&str>) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let names = ["node1", "node2", "node3"];
-    let seats = names.map(|_| Seat::take());
-    let pairs: Vec<_> =
-        names.iter().zip(&seats).map(|(name, seat)| format!("{name}={}", seat.peer_url())).collect();
-    let cluster = pairs.join(",");
-    let mut expected = Vec::new();
-    let mut hashes = Vec::new();
-    let mut servers = Vec::new();
-    let mut revision = 0;
-    for (name, seat) in names.iter().zip(&seats) {
-        let data_dir = folder.path().join(name);
-        let plan = restore(file, name, &data_dir, &seat.peer_url(), &cluster, &[]);
-        expected.push((plan["memberId"].as_str().expect("an id").to_owned(), (*name).to_owned()));
-        revision = plan["revisionAfter"].as_i64().expect("a revision");
-        hashes.push(hashkv(&db_of(&data_dir), 0));
-    }
-    for (name, seat) in names.iter().zip(seats) {
-        let data_dir = folder.path().join(name);
-        let start = Start { line, name, data_dir: &data_dir, initial_cluster: &cluster, more: &[] };
-        servers.push(Server::spawn(tools, seat, &start));
-    }
-    let clients: Vec<_> = servers.iter().map(|server| server.client(tools, user)).collect();
-    for (server, client) in servers.iter_mut().zip(&clients) {
-        server.wait_until_healthy(client);
-    }
-    for (client, hash) in clients.iter().zip(&hashes) {
-        assert_eq!(client.members(), expected);
-        assert_eq!(&client.hashkv(revision), hash);
-        assert_eq!(hash, &hashkv(file, 0));
-    }
-    clients[0].put("written-on-the-first", "read on the third");
-    let store = clients[2].store(None);
-    assert_eq!(store.entries["written-on-the-first"].value, b"read on the third");
-}
-
-#[test]
-fn three_members_restored_from_a_snapshot_of_3_5_start_together() {
-    let Some(tools) = Tools::of_lines(&["3.5"]) else { return };
-    three_start_together(&tools, &OF_3_5.path(), "3.5", OF_3_5.user);
-}
-
-#[test]
-fn three_members_restored_from_a_snapshot_of_3_6_start_together() {
-    let Some(tools) = Tools::of_lines(&["3.6"]) else { return };
-    three_start_together(&tools, &KUBERNETES_OF_3_6.path(), "3.6", None);
-}
-
-#[test]
-fn three_members_restored_from_a_snapshot_of_3_7_start_together() {
-    let Some(tools) = Tools::of_lines(&["3.7"]) else { return };
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = super::live::small_snapshot(&tools, "3.7", folder.path());
-    three_start_together(&tools, &file, "3.7", None);
-}
-
 #[test]
 fn a_bumped_store_tells_old_watchers_to_start_anew() {
     for line in ["3.5", "3.6", "3.7"] {

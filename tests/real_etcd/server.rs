@@ -26,12 +26,30 @@ impl Seat {
     }
 
     pub(crate) fn peer_url(&self) -> String {
-        format!("http://{}", self.peer.local_addr().expect("an address"))
+        format!("http://{}", self.peer_address())
+    }
+
+    /// The ports of a member that has ended. Not before all of its cluster have:
+    /// they would wait for an answer from here.
+    pub(crate) fn again(ports: Ports) -> Self {
+        let bind = |address| TcpListener::bind(address).expect("the port of before");
+        Self { peer: bind(ports.peer), client: bind(ports.client) }
+    }
+
+    fn peer_address(&self) -> SocketAddr {
+        self.peer.local_addr().expect("an address")
     }
 
     fn client_address(&self) -> SocketAddr {
         self.client.local_addr().expect("an address")
     }
+}
+
+/// The ports that a member had.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ports {
+    peer: SocketAddr,
+    client: SocketAddr,
 }
 
 /// How a member is started.
@@ -50,13 +68,15 @@ pub(crate) struct Server {
     child: Child,
     line: String,
     log: PathBuf,
+    peer_address: SocketAddr,
     client_address: SocketAddr,
 }
 
 impl Server {
     /// Starts a member and does not wait for it.
     pub(crate) fn spawn(tools: &Tools, seat: Seat, start: &Start<'_>) -> Self {
-        let (peer_url, client_address) = (seat.peer_url(), seat.client_address());
+        let (peer_url, peer_address) = (seat.peer_url(), seat.peer_address());
+        let client_address = seat.client_address();
         let client_url = format!("http://{client_address}");
         let log = start.data_dir.with_extension("log");
         let mut command = tools.command(&format!("etcd-{}", start.line));
@@ -72,7 +92,7 @@ impl Server {
             .stderr(append(&log));
         drop(seat);
         let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
-        Self { child, line: start.line.to_owned(), log, client_address }
+        Self { child, line: start.line.to_owned(), log, peer_address, client_address }
     }
 
     /// Starts a member by its environment alone, to which only the client URLs
@@ -84,7 +104,7 @@ impl Server {
         data_dir: &Path,
         environment: &BTreeMap<String, String>,
     ) -> Self {
-        let client_address = seat.client_address();
+        let (peer_address, client_address) = (seat.peer_address(), seat.client_address());
         let client_url = format!("http://{client_address}");
         let log = data_dir.with_extension("log");
         let mut command = tools.command(&format!("etcd-{line}"));
@@ -97,7 +117,7 @@ impl Server {
             .stderr(append(&log));
         drop(seat);
         let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
-        Self { child, line: line.to_owned(), log, client_address }
+        Self { child, line: line.to_owned(), log, peer_address, client_address }
     }
 
     /// Starts a member and waits until it answers reads.
@@ -160,11 +180,18 @@ impl Server {
         std::fs::read_to_string(&self.log).expect("a log")
     }
 
-    /// Ends the member in an orderly way.
+    /// Asks the member to end, and does not wait for it.
     #[track_caller]
-    pub(crate) fn stop(mut self) {
+    pub(crate) fn tell_to_end(&self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).expect("a child to end");
+    }
+
+    /// Ends the member in an orderly way; the ports that it had.
+    #[track_caller]
+    pub(crate) fn stop(mut self) -> Ports {
+        self.tell_to_end();
         process::wait(&mut self.child, "etcd that was told to end");
+        Ports { peer: self.peer_address, client: self.client_address }
     }
 
     /// Ends the member in the midst of whatever it does.
