@@ -15,6 +15,7 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
 pub mod cbor;
+pub mod changes;
 pub mod dated;
 pub mod encryption;
 pub mod envelope;

@@ -10,6 +10,7 @@ pub mod export;
 pub mod finding;
 mod folder;
 pub mod hashkv;
+pub mod history;
 pub mod keys;
 pub mod list;
 pub mod lookup;

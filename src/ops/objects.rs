@@ -41,7 +41,7 @@ impl Place {
     }
 
     /// The keys that the object `name` can have.
-    fn keys(&self, prefixes: &Prefixes, name: &str) -> Vec<Vec<u8>> {
+    pub fn keys(&self, prefixes: &Prefixes, name: &str) -> Vec<Vec<u8>> {
         let mut keys = self.starts(prefixes);
         keys.iter_mut().for_each(|key| key.extend_from_slice(name.as_bytes()));
         keys

@@ -8,6 +8,7 @@ pub(crate) mod encryption;
 pub(crate) mod export;
 pub(crate) mod get;
 pub(crate) mod hashkv;
+pub(crate) mod history;
 pub(crate) mod keys;
 pub(crate) mod list;
 pub(crate) mod man;
