@@ -19,6 +19,7 @@ const COMMANDS: &[&[&str]] = &[
     &["hashkv", "FILE"],
     &["members", "FILE"],
     &["keys", "FILE"],
+    &["history", "FILE", "/registry/namespaces/default", "--patch"],
     &["value", "FILE", "/registry/namespaces/default"],
     &["list", "FILE"],
     &["get", "FILE", "all", "-A"],

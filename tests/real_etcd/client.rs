@@ -33,7 +33,9 @@ impl Client {
 
     pub(crate) fn run(&self, args: &[&str]) -> Answer {
         let mut command = self.tools.command(&self.program);
-        command.args(["--endpoints", &self.endpoint, "--command-timeout", "30s", "-w", "json"]);
+        // On a busy machine a login alone takes longer than the two seconds that a dial has.
+        let patient = ["--command-timeout", "30s", "--dial-timeout", "30s"];
+        command.args(["--endpoints", &self.endpoint, "-w", "json"]).args(patient);
         if let Some(user) = &self.user {
             command.args(["--user", user]);
         }
