@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 
 use etcdsnap::bolt::Db;
+use etcdsnap::etcd::peer_url::{InitialCluster, PeerUrl};
 use etcdsnap::etcd::snapshot::Snapshot;
 use etcdsnap::kube::field_set::FieldSet;
 use etcdsnap::kube::object::Options as Decoding;
@@ -15,9 +16,11 @@ use etcdsnap::kube::value::Value;
 use etcdsnap::kube::{json, yaml};
 use etcdsnap::ops::export::{Request, export};
 use etcdsnap::ops::hashkv::hashkv;
-use etcdsnap::ops::list::{Selection, list};
+use etcdsnap::ops::list::{self, list};
 use etcdsnap::ops::objects::{Place, StoredObject, objects};
 use etcdsnap::ops::reader::{Buffer, Outcome, Reader};
+use etcdsnap::ops::rebuild::{Changes, CompactAt, Selection};
+use etcdsnap::ops::restore::{Existing, Membership, Placement, Request as Restore, restore};
 use etcdsnap::ops::verify::{Options, verify};
 use etcdsnap::ops::{Progress, Settings, keys, status};
 use peak_alloc::PeakAlloc;
@@ -57,7 +60,7 @@ fn main() {
         listing.by_key(settings.threads, |run| run.count(), |_| {});
     });
     measure("list", live, || {
-        let listing = list(&db, &Selection::default(), &settings).unwrap();
+        let listing = list(&db, &list::Selection::default(), &settings).unwrap();
         drop(listing.counts(settings.threads));
     });
     let place = Place { path: "pods".to_owned(), namespace: None };
@@ -89,6 +92,35 @@ fn main() {
         );
         drop(written.unwrap());
     });
+    measure("restore", live, || restored(&snapshot, Changes::default(), &settings));
+    let without_events = Selection { drop_prefixes: vec![b"/registry/events/".to_vec()], ..Selection::default() };
+    let selection = Changes { selection: without_events, ..Changes::default() };
+    let kept = keys::keys(&db, Vec::new(), None, &settings).unwrap();
+    let kept = kept.iter().filter(|live| !live.key.starts_with(b"/registry/events/")).count() as u64;
+    println!("{kept} keys without events");
+    measure("restore in part", kept, || restored(&snapshot, selection, &settings));
+    let compacted = Changes { compact: Some(CompactAt::Now), ..Changes::default() };
+    measure("compacted", live, || restored(&snapshot, compacted, &settings));
+}
+
+/// Restores into a place that is gone afterwards; the file is mapped, the heap is what
+/// verifying, planning and writing take.
+fn restored(snapshot: &Snapshot, changes: Changes, settings: &Settings<'_>) {
+    const URL: &str = "http://10.0.0.1:2380";
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let cluster = InitialCluster::parse(&format!("n1={URL}")).unwrap();
+    let membership = Membership { cluster, token: "t".to_owned(), ..Membership::default() };
+    let request = Restore { membership, changes, skip_hash_check: true, ..Restore::default() };
+    let placement = Placement {
+        name: "n1".to_owned(),
+        advertised: PeerUrl::parse_list(URL).unwrap(),
+        data_dir: folder.path().join("restored"),
+        wal_dir: None,
+        owner: None,
+        mode: None,
+        existing: Existing::Refuse,
+    };
+    drop(restore(snapshot.source(), &request, &placement, settings).unwrap());
 }
 
 fn count(db: &Db<'_>, place: &Place, settings: &Settings<'_>) -> u64 {
