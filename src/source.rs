@@ -18,7 +18,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -97,7 +97,8 @@ impl std::fmt::Debug for Source {
 
 impl Source {
     /// Opens `path` read-only and maps it. Pipes and other things without a
-    /// length are read into memory.
+    /// length are read into memory; a FIFO that nobody writes to is refused, as it
+    /// could be waited for without end.
     pub fn open(path: &Path) -> Result<Self, SourceError> {
         Self::open_as(path, true)
     }
@@ -125,8 +126,7 @@ impl Source {
             return Err(failed("read", error));
         }
         if !metadata.is_file() {
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes).map_err(|error| failed("read", error))?;
+            let bytes = read_pipe(&mut file, path).map_err(|error| failed("read", error))?;
             return Ok(Self::from_bytes(path, bytes));
         }
         // File systems without locks answer with other errors; those files
@@ -250,16 +250,36 @@ impl Source {
 /// which the system allows to a file's owner and to root.
 fn open_without_trace(path: &Path) -> io::Result<File> {
     let mut options = File::options();
-    options.read(true);
+    // Files are not concerned by it; the opening of a FIFO, or of a device, would wait.
+    options.read(true).custom_flags(libc::O_NONBLOCK);
     #[cfg(target_os = "linux")]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        match options.clone().custom_flags(libc::O_NOATIME).open(path) {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
-            opened => return opened,
-        }
+    match options.clone().custom_flags(libc::O_NONBLOCK | libc::O_NOATIME).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+        opened => return opened,
     }
     options.open(path)
+}
+
+/// All of something that is no file: a pipe. What was opened without waiting is waited
+/// for from here on, if there is somebody who writes to it.
+fn read_pipe(file: &mut File, path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; 1 << 16];
+    match file.read(&mut bytes) {
+        Ok(0) => {
+            // A pipe without a name has ended. One with a name may never begin.
+            if std::fs::canonicalize(path).is_ok() {
+                let why = "it is a FIFO, and nobody writes to it";
+                return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+            }
+            return Ok(Vec::new());
+        }
+        Ok(first) => bytes.truncate(first),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => bytes.clear(),
+        Err(error) => return Err(error),
+    }
+    rustix::fs::fcntl_setfl(&*file, rustix::fs::OFlags::empty())?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn page_size() -> usize {
@@ -369,6 +389,32 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let error = Source::open(folder.path()).expect_err("a directory");
         assert!(matches!(error, SourceError::Directory { .. }));
+    }
+
+    #[test]
+    fn a_pipe_is_read_if_somebody_writes_and_never_waited_for_otherwise() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("fifo");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo");
+        assert!(made.success());
+        let error = Source::open(&path).expect_err("nobody writes");
+        assert!(error.to_string().contains("nobody writes to it"), "{error}");
+        // More than a pipe holds, some of it late.
+        let content = vec![7; 300_000];
+        for late in [false, true] {
+            let mut writer = File::options().read(true).write(true).open(&path).expect("opened");
+            std::thread::scope(|scope| {
+                let written = content.clone();
+                scope.spawn(move || {
+                    if late {
+                        std::thread::sleep(std::time::Duration::from_millis(50));
+                    }
+                    writer.write_all(&written).expect("written");
+                });
+                let source = Source::open(&path).expect("read");
+                assert!(source.bytes() == content);
+            });
+        }
     }
 
     #[test]

@@ -9,8 +9,8 @@ use etcdsnap::bolt::{Db, Metas, TxId, small_buckets};
 use etcdsnap::kube::manifest::scope::Pattern;
 use etcdsnap::ops::reader::Reader;
 use etcdsnap::ops::rebuild::{
-    Changes, CompactAt, DroppedType, Leases, Outcome, Reason, Rebuild, RebuildError, Refusal, Request,
-    Selection,
+    BumpTo, Changes, CompactAt, DroppedType, Leases, Outcome, Reason, Rebuild, RebuildError, Refusal,
+    Request, Selection,
 };
 use etcdsnap::ops::verify::{Options, verify};
 use etcdsnap::ops::{Progress, Settings};
@@ -193,7 +193,7 @@ proptest! {
         let drop_prefixes = if selective { vec![b"key-1".to_vec()] } else { Vec::new() };
         let selection = Selection { drop_prefixes, ..Selection::default() };
         let all = Changes {
-            selection, leases, compact, disable_auth: true, defrag: true, bump_to: Some(1 << 40), ..Changes::default()
+            selection, leases, compact, disable_auth: true, defrag: true, bump_to: Some(BumpTo::Always(1 << 40)), ..Changes::default()
         };
         if let Ok((_, out)) = try_rebuild(&file, all) {
             prop_assert!(Db::open(&out).is_ok());
@@ -292,14 +292,14 @@ fn authentication_goes_off_and_users_stay() {
 #[test]
 fn a_bumped_revision_has_an_empty_record_and_a_compaction_to_come() {
     let file = leased_store();
-    let bump_to = Some(1_000_000_000);
+    let bump_to = Some(BumpTo::Always(1_000_000_000));
     let (outcome, found) = rebuild_unsound(&file, Changes { bump_to, ..Changes::default() });
     assert_eq!(found["key"].last(), Some(&(revision(1_000_000_000, 0), Vec::new())));
     let scheduled = (b"scheduledCompactRev".to_vec(), revision(1_000_000_000, 0));
     assert!(found["meta"].contains(&scheduled));
     assert!(!found["meta"].iter().any(|(key, _)| key == b"finishedCompactRev"));
     assert_eq!(outcome.revision, (8, 1_000_000_000));
-    let back = Changes { bump_to: Some(8), ..Changes::default() };
+    let back = Changes { bump_to: Some(BumpTo::Always(8)), ..Changes::default() };
     assert!(matches!(try_rebuild(&file, back), Err(RebuildError::Revision { from: 8, to: 8 })));
 }
 

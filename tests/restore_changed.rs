@@ -74,12 +74,66 @@ fn a_dry_run_says_what_is_left_out_and_a_restore_does_that() {
             ["--drop-", "--keep-", "--exclude-", "--include-"].iter().any(|start| flag.starts_with(start))
         });
         assert_eq!(left_out > 0, selective, "{flags:?}");
-        assert_eq!(codes(&done).contains("not-faithful"), selective);
-        assert_eq!(codes(&done).contains("bump-implied"), selective && !flags.contains(&"--bump-revision"));
         let only_history = flags.iter().all(|flag| !flag.ends_with("leases") && !flag.ends_with("-auth"));
         let faithful = !selective && only_history && !flags.contains(&HASH);
         assert_eq!(done["faithful"], faithful, "{flags:?}");
+        assert_eq!(codes(&done).contains("not-faithful"), !faithful, "{flags:?}");
+        let implied = !faithful && !flags.contains(&"--bump-revision");
+        assert_eq!(codes(&done).contains("bump-implied"), implied, "{flags:?}");
+        let (before, after) = (&done["revisionBefore"], &done["revisionAfter"]);
+        let moved = after.as_i64().expect("a revision") - before.as_i64().expect("a revision");
+        assert_eq!(moved >= 1_000_000_000, implied || flags.contains(&"auto"), "{flags:?}: {moved}");
     }
+}
+
+#[test]
+fn what_fits_nothing_moves_nothing_and_is_told() {
+    let place = place();
+    let target = place.path().join("etcd");
+    let dry = |more: &[&str]| restore(&fixture("etcd-3.6"), &target, &[more, &["--dry-run"]].concat());
+    let nothing = dry(&["--drop-prefix", "/registry/event/"]).exits(0);
+    nothing.says("NOTHING IS LEFT OUT");
+    let nothing = nothing.json();
+    assert_eq!(nothing["faithful"], true);
+    assert_eq!(nothing["revisionAfter"], nothing["revisionBefore"]);
+    let found = codes(&nothing);
+    assert!(found.contains("fits-nothing") && found.contains("nothing-left-out"), "{found:?}");
+    assert!(!found.contains("not-faithful") && !found.contains("bump-implied"), "{found:?}");
+    // Records of keys that are gone could fit, so history begins anew all the same.
+    assert_eq!(nothing["compactRevision"], nothing["revisionAfter"]);
+    // Where one part of two fits, something is left out.
+    let one = dry(&["--drop-prefix", "/registry/event/", "--drop-prefix", "plain/"]).exits(0).json();
+    let found = codes(&one);
+    assert!(found.contains("fits-nothing") && !found.contains("nothing-left-out"), "{found:?}");
+    assert_eq!(one["faithful"], false);
+    // All that is there is kept: nobody has mistyped anything.
+    let all = dry(&["--drop-prefix", "/registry/event/", "--bump-revision", "auto"]).exits(0).json();
+    assert_eq!(all["faithful"], true);
+    assert_ne!(all["revisionAfter"], all["revisionBefore"]);
+}
+
+#[test]
+fn words_for_one_revision_are_one_state_and_one_database() {
+    let place = place();
+    let done = |name: &str, flags: &[&str]| {
+        let target = place.path().join(name);
+        let answer = restore(&fixture("etcd-3.6"), &target, flags).exits(0).json();
+        let db = fs::read(target.join("member/snap/db")).expect("there");
+        (answer["state"].as_str().expect("a state").to_owned(), answer["revisionAfter"].as_i64(), db)
+    };
+    let now = done("now", &["--compact", "now"]);
+    let revision = now.1.expect("a revision").to_string();
+    let number = done("number", &["--compact", &revision]);
+    assert!(now == number, "{} {}", now.0, number.0);
+    let earlier = (now.1.expect("a revision") - 1).to_string();
+    assert_ne!(done("earlier", &["--compact", &earlier]).0, now.0);
+    // Implied or asked for, a bump is a bump.
+    let implied = done("implied", &["--detach-leases"]);
+    let asked = done("asked", &["--detach-leases", "--bump-revision", "auto"]);
+    assert!(implied == asked, "{} {}", implied.0, asked.0);
+    assert_ne!(done("kept", &["--detach-leases", "--bump-revision", "0"]).0, implied.0);
+    // Nobody has to log in there, so there is nothing to turn off.
+    assert!(done("defrag", &["--defrag"]) == done("off", &["--disable-auth"]));
 }
 
 #[test]
@@ -139,13 +193,12 @@ fn the_state_depends_on_what_is_asked_for_and_not_on_how() {
         &["--compact", "200"],
         &["--expire-leases"],
         &["--detach-leases"],
-        &["--disable-auth"],
         &["--reset-root-password", HASH],
     ]
     .into_iter()
     .map(state)
     .collect();
-    assert_eq!(others.len(), 14, "{others:?}");
+    assert_eq!(others.len(), 13, "{others:?}");
 }
 
 #[test]

@@ -172,12 +172,15 @@ pub(crate) fn warnings(outcome: &Outcome) -> Vec<Remark> {
         };
         warnings.push(Remark::new("fits-nothing", text));
     }
-    if outcome.left_out.keys > 0 {
-        let keys = count(outcome.left_out.keys, "key is", "keys are");
+    if !outcome.unmatched.is_empty() && outcome.left_out.keys == 0 {
         warnings.push(Remark::new(
-            "not-faithful",
-            format!("{keys} left out: the result is not the cluster that was saved"),
+            "nothing-left-out",
+            "NOTHING IS LEFT OUT: no key that is alive fits what is to go. If that is not what was expected, look at the names: `etcdsnap list FILE`, `etcdsnap keys FILE`",
         ));
+    }
+    if !outcome.is_faithful() {
+        let text = format!("{}: the result is not the cluster that was saved", differences(outcome));
+        warnings.push(Remark::new("not-faithful", text));
     }
     if outcome.concerns.unreadable > 0 {
         let objects = count(outcome.concerns.unreadable, "object", "objects");
@@ -196,6 +199,21 @@ pub(crate) fn warnings(outcome: &Outcome) -> Vec<Remark> {
         ));
     }
     warnings
+}
+
+/// What a client would see of the changes, in one line.
+fn differences(outcome: &Outcome) -> String {
+    let mut parts = Vec::new();
+    let mut add = |number: u64, one: &str, many: &str, what: &str| {
+        parts.extend((number > 0).then(|| count(number, one, many) + what));
+    };
+    add(outcome.left_out.keys, "key is", "keys are", " left out");
+    add(outcome.leases_removed, "lease is", "leases are", " removed");
+    add(outcome.keys_expired, "key is", "keys are", " deleted with their leases");
+    add(outcome.keys_detached, "key has", "keys have", " no lease any more");
+    parts.extend(outcome.auth_disabled.then(|| "authentication is off".to_owned()));
+    parts.extend(outcome.root_password.then(|| "user root has another password".to_owned()));
+    parts.join(", ")
 }
 
 /// What is different, for programs.

@@ -17,8 +17,9 @@ use etcdsnap::ops::verify::Report;
 use etcdsnap::ops::whole_file::FileError;
 use etcdsnap::source::SourceError;
 
+use super::output::shell::quoted_path;
 use super::output::size::humanized;
-use super::output::text::safe;
+use super::output::text::{harmless_line, safe};
 use super::tell;
 
 /// Why a command has no answer.
@@ -71,7 +72,8 @@ impl Failure {
         // Names of files and keys are in it, and may hold anything.
         tell(format_args!("error: {}", safe(self.message.as_bytes())));
         for hint in &self.hints {
-            tell(format_args!("  hint: {}", safe(hint.as_bytes())));
+            // Commands in it are quoted already.
+            tell(format_args!("  hint: {}", harmless_line(hint)));
         }
         ExitCode::from(self.code)
     }
@@ -127,14 +129,15 @@ fn directory(path: &Path, failure: Failure) -> Failure {
     for inside in ["member/snap/db", "snap/db", "db"] {
         let db = path.join(inside);
         if db.is_file() {
-            return failure.hint(format!("it holds a member's database: name {}", db.display()));
+            return failure.hint(format!("it holds a member's database: name {}", quoted_path(&db)));
         }
     }
     failure.hint("name a snapshot file in it")
 }
 
 /// What to do with a file that is no database.
-pub(crate) fn advice(error: &OpenError, looks_like: Option<FileKind>, path: &str) -> Option<String> {
+pub(crate) fn advice(error: &OpenError, looks_like: Option<FileKind>, path: &Path) -> Option<String> {
+    let path = quoted_path(path);
     let unpack = |command: &str| Some(format!("unpack it first: {command}"));
     match (looks_like, error) {
         (Some(FileKind::Gzip), _) => unpack(&format!("gunzip -c {path} > snapshot.db")),
@@ -186,7 +189,7 @@ impl From<SnapshotError> for Failure {
                     message.push_str(&format!("; it is {}", kind_name(kind)));
                 }
                 let failure = Self::no(message);
-                match advice(&error, looks_like, &path.display().to_string()) {
+                match advice(&error, looks_like, &path) {
                     Some(advice) => failure.hint(advice),
                     None => failure.hint("this is no etcd snapshot, or its beginning is lost"),
                 }
@@ -274,13 +277,21 @@ impl From<RepackError> for Failure {
             RepackError::Rebuild(error) => error.into(),
             RepackError::NoMember { .. } => Self::new(error.to_string())
                 .hint("name a data directory (with member/snap/db in it), a db file or a snapshot"),
-            RepackError::Damaged(_) => failure
+            RepackError::Damaged(report) => with_damage(failure, &report)
                 .hint("a clean copy of damaged data would only hide the damage: use another copy or backup")
                 .hint("if there is none, `etcdsnap salvage FILE OUT.db` saves what is left and tells what is not")
                 .hint("`etcdsnap verify FILE` tells all that is wrong and what it means"),
-            RepackError::DigestDiffers(_) => failure
-                .hint("a new digest over it would only hide that: use another copy of this backup")
-                .hint("--skip-hash-check goes on; all other checks were passed"),
+            RepackError::DigestDiffers(report) => {
+                let (mut failure, is_stale) = digest_differs(&report);
+                failure.hints.push("a new digest over it would only hide that".to_owned());
+                if is_stale {
+                    failure.hint("if you know which tool it was: --skip-hash-check goes on; all other checks were passed")
+                } else {
+                    failure
+                        .hint("use another copy of this backup, or another backup")
+                        .hint("--skip-hash-check goes on; all other checks were passed")
+                }
+            }
             RepackError::ReadBack(_) => failure.hint(
                 "the disk did not keep what was written to it, or the source changed; nothing was published",
             ),
@@ -317,8 +328,33 @@ impl From<SalvageError> for Failure {
     }
 }
 
+/// That the digest does not match, and whether a tool that wrote into the file is why.
+fn digest_differs(report: &Report) -> (Failure, bool) {
+    let mut failure = Failure::no("the digest does not match: the file is not what etcd saved");
+    let found = digest_finding(report);
+    let is_stale = found.as_ref().is_some_and(|(code, _)| *code == "digest-stale");
+    failure.hints.extend(found.map(|(_, told)| told));
+    if is_stale {
+        failure.hints.push(
+            "a tool has written into the file since (etcd-dump-db, `etcdutl hashkv`, defrag)".to_owned(),
+        );
+    }
+    (failure, is_stale)
+}
+
+/// The first things that are wrong with a damaged file.
+fn with_damage(mut failure: Failure, report: &Report) -> Failure {
+    for (check, code, grade, count, findings) in report.findings.kinds().into_iter().take(3) {
+        if grade >= etcdsnap::ops::finding::Grade::DataLost {
+            let first = findings.first().map(super::words::line).unwrap_or_default();
+            failure.hints.push(format!("{check}: {code} ({count}): {first}"));
+        }
+    }
+    failure
+}
+
 /// What `verify` says about the digest: the finding's code and its line.
-fn digest_finding(report: &Report) -> Option<(&'static str, String)> {
+pub(crate) fn digest_finding(report: &Report) -> Option<(&'static str, String)> {
     let kinds = report.findings.kinds();
     let (_, code, .., findings) = kinds.into_iter().find(|(check, ..)| *check == Check::Digest)?;
     Some((code, super::words::line(findings.first()?)))
@@ -341,11 +377,9 @@ impl From<RestoreError> for Failure {
                     .hint("a copy of a stopped member's db file has none: --skip-hash-check restores it; everything else was checked and is sound"),
             },
             RestoreError::DigestDiffers(report) => {
-                let mut failure = Self::no("the digest does not match: the file is not what etcd saved");
-                let found = digest_finding(&report);
-                failure.hints.extend(found.as_ref().map(|(_, told)| told.clone()));
-                if found.is_some_and(|(code, _)| code == "digest-stale") {
-                    failure.hint("a tool has written into the file since (etcd-dump-db, `etcdutl hashkv`, defrag); its content is sound: --skip-hash-check restores it")
+                let (failure, is_stale) = digest_differs(&report);
+                if is_stale {
+                    failure.hint("its content is sound: --skip-hash-check restores it")
                 } else {
                     failure
                         .hint("use another copy of this backup, or another backup")
@@ -353,14 +387,7 @@ impl From<RestoreError> for Failure {
                 }
             }
             RestoreError::Damaged(report) => {
-                let mut failure = Self::no("the snapshot is damaged and was not restored");
-                for (check, code, grade, count, findings) in report.findings.kinds().into_iter().take(3) {
-                    if grade >= etcdsnap::ops::finding::Grade::DataLost {
-                        let first = findings.first().map(super::words::line).unwrap_or_default();
-                        failure.hints.push(format!("{check}: {code} ({count}): {first}"));
-                    }
-                }
-                failure
+                with_damage(Self::no("the snapshot is damaged and was not restored"), &report)
                     .hint("`etcdsnap verify FILE` tells all that is wrong; use another copy or another backup")
                     .hint("if there is none: `etcdsnap salvage FILE OUT.db` first, then restore OUT.db")
             }

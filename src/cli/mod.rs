@@ -5,6 +5,7 @@ mod commands;
 mod decryption;
 mod evidence;
 mod failure;
+mod grammar;
 mod input;
 mod output;
 mod progress;
@@ -149,7 +150,10 @@ pub(crate) fn tell(line: impl std::fmt::Display) {
 
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match grammar::parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     etcdsnap::source::install_fault_guard();
     let progress = Progress::default();
     let evidence = cli.global.evidence.as_deref();

@@ -74,6 +74,14 @@ pub(crate) struct Cleansing {
     defrag: bool,
 }
 
+/// The value of an option that is to be given again.
+pub(crate) enum Value {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// The hash of a password, which is not repeated.
+    Hash,
+}
+
 fn parse_compact(text: &str) -> Result<CompactAt, String> {
     match text.parse() {
         _ if text == "now" => Ok(CompactAt::Now),
@@ -145,8 +153,18 @@ impl Cleansing {
         Ok(Some(hash))
     }
 
-    /// Whether keys are to be left out, so that history must begin anew.
-    pub(crate) fn is_selective(&self) -> bool {
+    /// Whether a client may see something else than in the source: more than history or
+    /// free pages may go.
+    pub(crate) fn may_be_seen(&self) -> bool {
+        self.is_selective()
+            || self.expire_leases
+            || self.detach_leases
+            || self.disable_auth
+            || self.resets_root_password()
+    }
+
+    /// Whether keys are to be left out.
+    fn is_selective(&self) -> bool {
         !self.drop_prefix.is_empty()
             || !self.drop_prefix_hex.is_empty()
             || !self.keep_prefix.is_empty()
@@ -167,29 +185,29 @@ impl Cleansing {
 
     /// The options as they can be given again, each with its value. The hash of a
     /// password is not among them: something stands in its place.
-    pub(crate) fn words(&self) -> Vec<(&'static str, Option<Vec<u8>>)> {
+    pub(crate) fn words(&self) -> Vec<(&'static str, Option<Value>)> {
         let mut words = Vec::new();
-        let bytes = |text: &OsString| Some(text.as_bytes().to_vec());
+        let bytes = |text: &OsString| Some(Value::Bytes(text.as_bytes().to_vec()));
         words.extend(self.drop_prefix.iter().map(|prefix| ("--drop-prefix", bytes(prefix))));
         let hex = self.drop_prefix_hex.iter().map(|prefix| super::output::text::hex(prefix.bytes()));
-        words.extend(hex.map(|digits| ("--drop-prefix-hex", Some(digits.into_bytes()))));
+        words.extend(hex.map(|digits| ("--drop-prefix-hex", Some(Value::Bytes(digits.into_bytes())))));
         words.extend(self.keep_prefix.iter().map(|prefix| ("--keep-prefix", bytes(prefix))));
         for (flag, list) in [
             ("--drop-resource", &self.drop_resource),
             ("--include-namespaces", &self.include_namespaces),
             ("--exclude-namespaces", &self.exclude_namespaces),
         ] {
-            words.extend((!list.is_empty()).then(|| (flag, Some(list.join(",").into_bytes()))));
+            words.extend((!list.is_empty()).then(|| (flag, Some(Value::Bytes(list.join(",").into_bytes())))));
         }
         words.extend(self.compact.map(|at| {
             let at = match at {
                 CompactAt::Now => "now".to_owned(),
                 CompactAt::Revision(revision) => revision.to_string(),
             };
-            ("--compact", Some(at.into_bytes()))
+            ("--compact", Some(Value::Bytes(at.into_bytes())))
         }));
         let password = self.reset_root_password.as_ref();
-        words.extend(password.map(|_| ("--reset-root-password", Some(b"$HASH".to_vec()))));
+        words.extend(password.map(|_| ("--reset-root-password", Some(Value::Hash))));
         let switches = [
             ("--accept-reclaim", self.accept_reclaim),
             ("--accept-orphans", self.accept_orphans),

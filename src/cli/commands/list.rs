@@ -14,6 +14,7 @@ use crate::cli::failure::Failure;
 use crate::cli::input::{KubernetesKeys, Reading, Threads};
 use crate::cli::output::columns::{Columns, Rows};
 use crate::cli::output::json;
+use crate::cli::output::shell::quoted;
 use crate::cli::output::text::{safe, safe_cow};
 use crate::cli::{Context, Outcome, progress};
 
@@ -120,7 +121,8 @@ fn rows(run: &mut dyn Iterator<Item = Listed<'_>>) -> (u64, Rows) {
 /// The types that were asked for, if any.
 fn types(words: &[OsString]) -> Result<Vec<String>, Failure> {
     let one = |typed: &str, name: &str| {
-        let name = if name.is_empty() { "NAME" } else { name };
+        let name = if name.is_empty() { "NAME".to_owned() } else { quoted(name.as_bytes()) };
+        let typed = quoted(typed.as_bytes());
         Failure::usage("objects are listed by type, not by name")
             .hint(format!("`etcdsnap get FILE {typed} {name}` shows one object"))
             .hint(format!("`etcdsnap list FILE {typed} -A` names all of that type"))

@@ -3,20 +3,22 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use etcdsnap::bolt::Db;
-use etcdsnap::etcd::snapshot::{DigestVerdict, FileKind, SnapshotError};
+use etcdsnap::etcd::snapshot::{FileKind, SnapshotError};
 use etcdsnap::ops::Settings;
+use etcdsnap::ops::finding::{Check, Grade};
 use etcdsnap::ops::reader::Reader;
 use etcdsnap::ops::rebuild::Request as RebuildRequest;
 use etcdsnap::ops::repack::{Input, Plan, RepackError, Request, WalView, Written, check_target, plan};
-use etcdsnap::ops::verify::Options;
+use etcdsnap::ops::verify::{Options, Report};
 use etcdsnap::source::Source;
 use serde::Serialize;
 
 use super::{PageFormat, SCHEMA_VERSION, write_json};
 use crate::cli::changed::{self, ChangedDocument, Remark};
 use crate::cli::decryption::Decryption;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, digest_finding};
 use crate::cli::input::{KubernetesKeys, Opening, Threads};
+use crate::cli::output::shell::quoted_path;
 use crate::cli::output::size::{grouped, humanized};
 use crate::cli::output::text::{hex, safe, shown};
 use crate::cli::selection::Cleansing;
@@ -212,8 +214,8 @@ impl Repack {
         if let Some(written) = written {
             writeln!(out, "  sha256        {}", hex(&written.sha256))?;
             writeln!(out, "\nNext:")?;
-            writeln!(out, "  check: etcdsnap verify {}", shown(&self.out))?;
-            writeln!(out, "  use:   etcdsnap restore {} --data-dir DIR ...", shown(&self.out))?;
+            writeln!(out, "  check: etcdsnap verify {}", quoted_path(&self.out))?;
+            writeln!(out, "  use:   etcdsnap restore {} --data-dir DIR ...", quoted_path(&self.out))?;
         }
         Ok(())
     }
@@ -261,16 +263,33 @@ impl Repack {
     }
 }
 
+/// What is wrong with the digest that the new one would hide.
+fn digest_warning(report: &Report) -> Option<Remark> {
+    let (code, told) = digest_finding(report)?;
+    let means = match code {
+        "digest-differs" => "the digest does not match: bytes inside values may be wrong",
+        "digest-stale" => {
+            "the digest does not match, as a tool has written into the file since it was saved (etcd-dump-db, `etcdutl hashkv`, defrag)"
+        }
+        "digest-lost" => {
+            "the file ends where its digest should begin: 32 bytes were cut off (or a member got it from its leader: *.snap.db never has any)"
+        }
+        "digest-cut" => "the digest is not whole, or not at the end: the file was cut, or written to",
+        // As in every copy of a data directory's file.
+        _ => return None,
+    };
+    let text = format!(
+        "{means} ({told}). Bytes that were changed before now cannot be noticed, and the new digest only says that they stayed so: prefer another copy of this backup"
+    );
+    Some(Remark::new(code, text))
+}
+
 /// Where an operator would walk into a trap.
 fn warnings(plan: &Plan<'_>) -> Vec<Remark> {
     let mut warnings = Vec::new();
-    if let Some(DigestVerdict::Differs { .. }) = plan.report.digest {
-        warnings.push(Remark::new(
-            "digest-differs",
-            "the digest does not match: bytes inside values may be wrong, and the new digest only says that they stayed so",
-        ));
-    }
-    if !plan.report.is_sound() {
+    warnings.extend(digest_warning(&plan.report));
+    let others = plan.report.findings.kinds().into_iter().filter(|(check, ..)| *check != Check::Digest);
+    if others.into_iter().any(|(_, _, grade, ..)| grade >= Grade::Suspicious) {
         warnings.push(Remark::new(
             "suspicious",
             "the source is not as etcd leaves its files: see `etcdsnap verify`",

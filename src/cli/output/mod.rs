@@ -3,5 +3,6 @@
 pub(crate) mod boxed;
 pub(crate) mod columns;
 pub(crate) mod json;
+pub(crate) mod shell;
 pub(crate) mod size;
 pub(crate) mod text;

@@ -44,15 +44,7 @@ fn escaped(bytes: &[u8]) -> String {
         for character in chunk.valid().chars() {
             match character {
                 '\\' => out.push_str("\\\\"),
-                '\n' => out.push_str("\\n"),
-                '\t' => out.push_str("\\t"),
-                '\r' => out.push_str("\\r"),
-                character if character.is_ascii_control() => {
-                    let _ = write!(out, "\\x{:02x}", u32::from(character));
-                }
-                character if is_dangerous(character) => {
-                    let _ = write!(out, "\\u{{{:x}}}", u32::from(character));
-                }
+                character if is_dangerous(character) => push_escaped(character, &mut out),
                 character => out.push(character),
             }
         }
@@ -61,6 +53,47 @@ fn escaped(bytes: &[u8]) -> String {
         }
     }
     out
+}
+
+/// Text with all that would act on a terminal written as escapes, but for line breaks
+/// and tabs. Unlike [`safe`], it leaves backslashes: for texts with lines of their own,
+/// which nobody reads back.
+pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
+    replaced(text, |character| !matches!(character, '\n' | '\t') && is_dangerous(character))
+}
+
+/// As [`harmless`], for what is to stay one line.
+pub(crate) fn harmless_line(text: &str) -> Cow<'_, str> {
+    replaced(text, is_dangerous)
+}
+
+fn replaced(text: &str, replaces: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.chars().any(&replaces) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        if replaces(character) {
+            push_escaped(character, &mut out);
+        } else {
+            out.push(character);
+        }
+    }
+    Cow::Owned(out)
+}
+
+fn push_escaped(character: char, out: &mut String) {
+    match character {
+        '\n' => out.push_str("\\n"),
+        '\t' => out.push_str("\\t"),
+        '\r' => out.push_str("\\r"),
+        character if character.is_ascii_control() => {
+            let _ = write!(out, "\\x{:02x}", u32::from(character));
+        }
+        character => {
+            let _ = write!(out, "\\u{{{:x}}}", u32::from(character));
+        }
+    }
 }
 
 /// Bytes as hexadecimal digits.
@@ -88,6 +121,13 @@ mod tests {
         assert_eq!(safe(b"a\x1b[31m\\"), "a\\x1b[31m\\\\");
         assert_eq!(safe(b"a\nb\x7f\xff"), "a\\nb\\x7f\\xff");
         assert_eq!(safe("\u{202e}\u{9b}\u{2028}".as_bytes()), "\\u{202e}\\u{9b}\\u{2028}");
+    }
+
+    #[test]
+    fn texts_of_several_lines_keep_them_and_do_nothing_else() {
+        assert_eq!(harmless("a\n\tb\\ \u{e9}"), "a\n\tb\\ \u{e9}");
+        assert_eq!(harmless("\u{1b}[2J\r\u{202e}\u{9b}"), "\\x1b[2J\\r\\u{202e}\\u{9b}");
+        assert_eq!(harmless_line("a\n'b\\'"), "a\\n'b\\'");
     }
 
     #[test]

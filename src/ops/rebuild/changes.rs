@@ -6,6 +6,8 @@ use crate::kube::manifest::scope::Pattern;
 use crate::kube::registry_key::{Prefixes, RegistryKey};
 use crate::ops::list::TypeKey;
 
+use super::Outcome;
+
 /// What is to be changed.
 #[derive(Debug, Clone, Default)]
 pub struct Changes {
@@ -23,7 +25,7 @@ pub struct Changes {
     pub defrag: bool,
     /// The revision that the store is to have, everything before it marked as
     /// compacted, as by a restore with a bumped revision.
-    pub bump_to: Option<i64>,
+    pub bump_to: Option<BumpTo>,
     /// Go on although volumes would be deleted with their data.
     pub accept_reclaim: bool,
     /// Go on although objects would be deleted for want of their owners.
@@ -49,8 +51,9 @@ impl Changes {
 
     /// All that the content of the result depends on, bump aside, in one form: no two
     /// changes that lead to other contents have the same, and the order in which parts
-    /// are named does not count, nor how often.
-    pub(crate) fn canonical(&self) -> Entries {
+    /// are named does not count, nor how often, nor the words for a revision, nor what
+    /// was asked for and had nothing to do.
+    pub(super) fn canonical(&self, outcome: &Outcome, compacted: Option<i64>) -> Entries {
         let mut entries = Entries::new();
         let mut add = |what: &str, subject: &[u8], value: &[u8]| {
             entries.insert([what.as_bytes(), b" ", subject].concat(), value.to_vec());
@@ -77,25 +80,45 @@ impl Changes {
                 add("kubernetes-prefix", prefix, b"");
             }
         }
-        match self.compact {
-            // A selection compacts by itself.
-            Some(CompactAt::Now) | None if !selection.is_empty() => {}
-            Some(CompactAt::Now) => add("compact", b"now", b""),
-            Some(CompactAt::Revision(revision)) => add("compact", b"revision", &revision.to_be_bytes()),
-            None => {}
+        if let Some(revision) = compacted {
+            add("compact", b"revision", &revision.to_be_bytes());
         }
-        match self.leases {
-            Leases::Keep => {}
-            Leases::Expire => add("leases", b"expire", b""),
-            Leases::Detach => add("leases", b"detach", b""),
+        for (what, count) in [
+            (&b"remove"[..], outcome.leases_removed),
+            (b"expire", outcome.keys_expired),
+            (b"detach", outcome.keys_detached),
+        ] {
+            if count > 0 {
+                add("leases", what, b"");
+            }
         }
-        if self.disable_auth {
+        if outcome.auth_disabled {
             add("auth", b"disable", b"");
         }
         if let Some(hash) = &self.root_password {
             add("auth", b"root-password", hash.as_bytes());
         }
         entries
+    }
+}
+
+/// A revision that is far ahead of all that were handed out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BumpTo {
+    /// To be taken.
+    Always(i64),
+    /// To be taken if a client would see anything else than in the file
+    /// ([`Outcome::is_faithful`]).
+    Unfaithful(i64),
+}
+
+impl BumpTo {
+    /// The revision, if it is to be taken.
+    pub(super) fn revision(self, faithful: bool) -> Option<i64> {
+        match self {
+            Self::Always(revision) => Some(revision),
+            Self::Unfaithful(revision) => (!faithful).then_some(revision),
+        }
     }
 }
 
@@ -303,25 +326,40 @@ mod tests {
             },
             ..Changes::default()
         };
+        let none = Outcome::default();
+        let form = |changes: &Changes| changes.canonical(&none, None);
         let one = changes(&["a", "b", "a"], &["x"]);
-        assert_eq!(one.canonical(), changes(&["b", "a"], &["x", "x"]).canonical());
-        let now = Changes { compact: Some(CompactAt::Now), accept_orphans: true, ..one.clone() };
-        assert_eq!(one.canonical(), now.canonical(), "a selection compacts anyway");
+        assert_eq!(form(&one), form(&changes(&["b", "a"], &["x", "x"])));
+        // Words that come to the same revision, and those that had nothing to do.
+        let idle = Changes {
+            compact: Some(CompactAt::Now),
+            leases: Leases::Expire,
+            disable_auth: true,
+            accept_orphans: true,
+            ..one.clone()
+        };
+        assert_eq!(form(&one), form(&idle));
         let password = "$2a$10$XajjQvNhvvRt5GSeFk1xFeyqRrsxkhBkUiQeg0dt.wU1qD4aFDcga".parse().ok();
-        let different = [
+        let mut forms: Vec<_> = [
             one,
             changes(&["a", "b"], &[]),
             changes(&["a", "b"], &["y"]),
             changes(&["a", "b x"], &[]),
             Changes::default(),
-            Changes { compact: Some(CompactAt::Now), ..Changes::default() },
-            Changes { compact: Some(CompactAt::Revision(7)), ..Changes::default() },
-            Changes { leases: Leases::Expire, ..Changes::default() },
-            Changes { leases: Leases::Detach, ..Changes::default() },
-            Changes { disable_auth: true, ..Changes::default() },
             Changes { root_password: password, ..Changes::default() },
+        ]
+        .iter()
+        .map(form)
+        .collect();
+        let outcomes = [
+            Outcome { leases_removed: 1, ..Outcome::default() },
+            Outcome { leases_removed: 1, keys_expired: 1, ..Outcome::default() },
+            Outcome { leases_removed: 1, keys_detached: 1, ..Outcome::default() },
+            Outcome { auth_disabled: true, ..Outcome::default() },
         ];
-        let forms: std::collections::BTreeSet<_> = different.iter().map(Changes::canonical).collect();
+        forms.extend(outcomes.iter().map(|outcome| Changes::default().canonical(outcome, None)));
+        forms.extend([6, 7].map(|at| Changes::default().canonical(&none, Some(at))));
+        let different: std::collections::BTreeSet<_> = forms.iter().collect();
         assert_eq!(forms.len(), different.len());
     }
 

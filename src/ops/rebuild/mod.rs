@@ -50,7 +50,7 @@ use concerns::Looker;
 use content::{Compaction, Content, Marked};
 
 pub use census::{LeftOut, LeftOutLog};
-pub use changes::{Changes, CompactAt, DroppedType, Leases, Reason, Selection, Unmatched};
+pub use changes::{BumpTo, Changes, CompactAt, DroppedType, Leases, Reason, Selection, Unmatched};
 pub use concerns::{Concern, ConcernLog, Concerns};
 
 /// What to write.
@@ -115,7 +115,7 @@ pub enum Refusal {
 }
 
 /// What will be different.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// Revision of the store, in the file and after the changes.
     pub revision: (i64, i64),
@@ -216,7 +216,7 @@ impl<'a> Rebuild<'a> {
             compaction: None,
             detached: Marked::default(),
             deletions: Vec::new(),
-            bump: changes.bump_to,
+            bump: None,
         };
 
         let looker = Looker::new(&request.reader);
@@ -249,10 +249,11 @@ impl<'a> Rebuild<'a> {
         }
         drop(keyspace);
         drop(census);
-        if let Some(to) = changes.bump_to {
+        if let Some(to) = changes.bump_to.and_then(|bump| bump.revision(outcome.is_faithful())) {
             if to <= now {
                 return Err(RebuildError::Revision { from: now, to });
             }
+            content.bump = Some(to);
             outcome.revision.1 = to;
             outcome.compact_revision.1 = Some(to);
         }
@@ -269,6 +270,17 @@ impl<'a> Rebuild<'a> {
     /// What will be different.
     pub fn outcome(&self) -> &Outcome {
         &self.outcome
+    }
+
+    /// The revision that the store is bumped to, if it is.
+    pub fn bumped_to(&self) -> Option<i64> {
+        self.content.bump
+    }
+
+    /// What of `changes`, those that it was planned with, the content depends on.
+    pub(crate) fn resolved(&self, changes: &Changes) -> Entries {
+        let compacted = self.content.compaction.as_ref().map(|compaction| compaction.at);
+        changes.canonical(&self.outcome, compacted)
     }
 
     /// Why [`write`](Self::write) will do nothing.
@@ -394,7 +406,7 @@ impl Content<'_> {
         compacted: Option<i64>,
     ) -> Result<(), RebuildError> {
         let key = |main| RevisionKey { revision: Revision { main, sub: 0 }, tombstone: false }.to_bytes();
-        let scheduled = changes.bump_to.or(compacted);
+        let scheduled = self.bump.or(compacted);
         if let Some(scheduled) = scheduled {
             let meta = self.bucket(schema::META)?;
             meta.insert(schema::SCHEDULED_COMPACT.to_vec(), key(scheduled));

@@ -17,7 +17,7 @@ use crate::source::Source;
 
 use super::archive::Archive;
 use super::aside::{entries, is_mount_point};
-use super::attributes::{Giver, Model, give_away};
+use super::attributes::{Giver, Model, first_of_each, give_away};
 use super::copy::{Copying, DbFile, can_clone};
 use super::place::{Place, make_directory, parent};
 use super::plan::{Plan, Summary};
@@ -297,8 +297,7 @@ impl Staging {
             sync_path(&self.staged(name))?;
         }
         self.finish()?;
-        warnings.truncate(1);
-        Ok(warnings)
+        Ok(first_of_each(warnings))
     }
 
     /// One copy, of which the others are clones; or all of them side by side,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::XattrFlags;
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
 use super::Owner;
 use super::target::{TargetError, failed};
@@ -68,26 +69,45 @@ impl Giver {
         top: &Path,
         model: &Model,
     ) -> Result<Vec<Warning>, TargetError> {
-        let mut warnings = Vec::new();
+        let mut unlabelled = None;
+        let mut not_given = None;
+        let me = geteuid().as_raw();
         for path in paths {
             let (like, same) = model.of(path.strip_prefix(top).unwrap_or(Path::new("")));
             let found = fs::metadata(&like).ok();
             let existing = found.as_ref().map(Owner::of);
+            if self.owner.is_none() && !self.root {
+                // Only root can give files away.
+                let other = existing.filter(|owner| owner.uid != me);
+                not_given = not_given.or(other.map(|owner| Warning::OwnerNotKept { owner }));
+            }
             give_away(self.owner.or(existing.filter(|_| self.root)), path)?;
             if let Some(found) = found.filter(|_| same) {
                 let mode = fs::Permissions::from_mode(found.mode() & 0o7777);
                 fs::set_permissions(path, mode).map_err(failed("set the mode of", path))?;
             }
             // One label that cannot be set is like the next.
-            if warnings.is_empty()
+            if unlabelled.is_none()
                 && let Err(error) = label_like(path, &like)
             {
                 let error = std::io::Error::from(error).to_string();
-                warnings.push(Warning::LabelNotKept { path: path.clone(), error });
+                unlabelled = Some(Warning::LabelNotKept { path: path.clone(), error });
             }
         }
-        Ok(warnings)
+        Ok(not_given.into_iter().chain(unlabelled).collect())
     }
+}
+
+/// Of warnings of a kind the first: one file is like the next.
+pub(super) fn first_of_each(warnings: Vec<Warning>) -> Vec<Warning> {
+    let mut kinds = Vec::new();
+    let mut is_first = |warning: &Warning| {
+        let kind = std::mem::discriminant(warning);
+        let first = !kinds.contains(&kind);
+        kinds.push(kind);
+        first
+    };
+    warnings.into_iter().filter(|warning| is_first(warning)).collect()
 }
 
 /// Gives a file to an owner, if there is one.
@@ -112,5 +132,34 @@ fn label_like(path: &Path, like: &Path) -> Result<(), Errno> {
     match rustix::fs::setxattr(path, LABEL, &wanted, XattrFlags::empty()) {
         Err(Errno::NOTSUP) | Ok(()) => Ok(()),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_belonged_to_another_and_cannot_be_given_to_them_is_told() {
+        if !geteuid().is_root() {
+            // Nobody else can have files that belong to another.
+            return;
+        }
+        let folder = tempfile::tempdir().expect("folder");
+        let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+        for directory in [&old, &new] {
+            fs::create_dir(directory).expect("made");
+        }
+        let owner = Owner { uid: 12345, gid: 54321 };
+        let giver = |owner, root| Giver { owner, root };
+        let told = |giver: Giver| {
+            let warnings = giver.give(std::slice::from_ref(&new), &new, &Model::replaced(old.clone()));
+            warnings.expect("given")
+        };
+        assert_eq!(told(giver(None, false)), [], "it is the caller's");
+        give_away(Some(owner), &old).expect("given");
+        assert_eq!(told(giver(None, false)), [Warning::OwnerNotKept { owner }]);
+        assert_eq!(told(giver(None, true)), []);
+        assert_eq!(Owner::of(&fs::metadata(&new).expect("there")), owner);
     }
 }

@@ -13,7 +13,6 @@ use crate::etcd::raft::ConfState;
 use crate::etcd::revision::{Revision, RevisionKey};
 use crate::etcd::state::State;
 use crate::etcd::{conf_state, schema};
-use crate::ops::rebuild::Changes;
 
 use super::Corrections;
 use super::fingerprint::EntriesHash;
@@ -163,9 +162,9 @@ impl Edits {
         buckets.into_iter().chain(alarms).map(|(name, entries)| (name.to_vec(), entries)).collect()
     }
 
-    /// SHA-256 of all of it, and of what else is changed: see
-    /// [`Fingerprint`](super::Fingerprint).
-    pub(super) fn hash(&self, changes: &Changes) -> [u8; 32] {
+    /// SHA-256 of all of it, and of what else is changed if the database is written
+    /// anew: see [`Fingerprint`](super::Fingerprint).
+    pub(super) fn hash(&self, changes: Option<&Entries>) -> [u8; 32] {
         let mut hash = EntriesHash::default();
         for (name, entries) in self.replaced() {
             hash.bucket("replace", &name, &entries);
@@ -173,8 +172,8 @@ impl Edits {
         if let Some(key) = &self.bump {
             hash.bucket("append", schema::KEY, &Entries::from([(key.clone(), Vec::new())]));
         }
-        if !changes.is_empty() {
-            hash.bucket("rebuild", b"", &changes.canonical());
+        if let Some(changes) = changes {
+            hash.bucket("rebuild", b"", changes);
         }
         hash.finish()
     }

@@ -12,11 +12,11 @@ use crate::etcd::state::State;
 use crate::etcd::{schema, snap_file, wal};
 use crate::ops::Settings;
 use crate::ops::reader::Reader;
-use crate::ops::rebuild::{Changes, Outcome, Rebuild, Refusal, Request as RebuildRequest};
+use crate::ops::rebuild::{BumpTo, Changes, Outcome, Rebuild, Refusal, Request as RebuildRequest};
 
 use super::edits::{Correction, Edits};
 use super::lines::{StartsOn, newest_line};
-use super::{Fingerprint, Request, RestoreError, warning};
+use super::{Bump, Fingerprint, Request, RestoreError, warning};
 
 /// What all members of the new cluster have in common, which is all but one
 /// number in the WAL.
@@ -92,6 +92,8 @@ pub struct Summary {
     pub revision_before: i64,
     /// And as it will be.
     pub revision_after: i64,
+    /// Whether it is moved ahead, everything before marked compacted.
+    pub is_bumped: bool,
     /// Revision below which there is no history, as it will be.
     pub compact_revision: Option<i64>,
     /// Bytes of the database.
@@ -135,6 +137,7 @@ impl<'a> Plan<'a> {
         let mut revision_after = revision_before;
         let mut compact_revision = state.compact_revision();
         let mut edits = Edits::of_upstream(db, &members)?;
+        let mut is_bumped = request.bump.is_some();
         if let Some(bump) = request.bump {
             revision_after = bump.apply(last.main, revision_before)?;
             compact_revision = Some(revision_after);
@@ -143,13 +146,26 @@ impl<'a> Plan<'a> {
         edits.correct(request.corrections, &state, &members, written_for);
         let patched = edits.apply(db)?;
         let starts_on = starts_on.in_view_of(&State::read(&patched.db()));
+        let mut changes = None;
         let database = if request.changes.is_empty() {
             Database::Patched(Box::new(patched))
         } else {
-            let bump_to = request.bump.map(|_| revision_after);
+            let bump_to = match request.bump {
+                Some(_) => Some(BumpTo::Always(revision_after)),
+                None if request.bump_if_unfaithful => {
+                    Some(BumpTo::Unfaithful(Bump::Auto.apply(last.main, revision_before)?))
+                }
+                None => None,
+            };
             let rebuild = Rebuild::plan(db, &rebuilt(request, &edits, bump_to), settings)?;
             revision_after = rebuild.outcome().revision.1;
             compact_revision = rebuild.outcome().compact_revision.1;
+            // Asked for or not, the same bump is the same state.
+            if let (None, Some(to)) = (request.bump, rebuild.bumped_to()) {
+                is_bumped = true;
+                edits.bump(to);
+            }
+            changes = Some(rebuild.resolved(&request.changes));
             Database::Rebuilt(Box::new(rebuild))
         };
         let changed = database.outcome().cloned();
@@ -164,6 +180,7 @@ impl<'a> Plan<'a> {
             cluster: ClusterId::derive(members.iter().map(|member| member.id)),
             revision_before,
             revision_after,
+            is_bumped,
             compact_revision,
             db_size: database.size(),
             page_size: db.meta.page_size.bytes(),
@@ -177,7 +194,7 @@ impl<'a> Plan<'a> {
         };
         let txid = TxId(db.meta.txid.0.saturating_add(1));
         let snap_name = snap_file::file_name(Term(1), Index(summary.members.len() as u64));
-        let edits = edits.hash(&request.changes);
+        let edits = edits.hash(changes.as_ref());
         Ok(Self { database, snap_name, snap, edits, txid, state, summary })
     }
 
@@ -198,7 +215,7 @@ impl<'a> Plan<'a> {
 }
 
 /// What a database written anew is to have.
-fn rebuilt<'r>(request: &'r Request, edits: &Edits, bump_to: Option<i64>) -> RebuildRequest<'r> {
+fn rebuilt<'r>(request: &'r Request, edits: &Edits, bump_to: Option<BumpTo>) -> RebuildRequest<'r> {
     let changes = Changes { bump_to, ..request.changes.clone() };
     let prefixes = request.verify.prefixes.clone();
     let reader = Reader { keys: request.keyring.as_deref(), prefixes, ..Reader::default() };

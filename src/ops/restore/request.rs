@@ -25,6 +25,9 @@ pub struct Request {
     pub corrections: Corrections,
     /// How far to move the revision ahead, everything before marked compacted.
     pub bump: Option<Bump>,
+    /// Without a bump: move it as [`Bump::Auto`] does if a client would see anything
+    /// else than in the snapshot ([`Outcome::is_faithful`](crate::ops::rebuild::Outcome::is_faithful)).
+    pub bump_if_unfaithful: bool,
     /// What to leave out or cleanse; with anything of that, the database is written
     /// anew. Its own bump is not looked at.
     pub changes: Changes,

@@ -9,7 +9,7 @@ use crate::ops::Progress;
 use crate::source::Source;
 
 use super::aside::{Moved, WalAside};
-use super::attributes::{Giver, Model, give_away};
+use super::attributes::{Giver, Model, first_of_each, give_away};
 use super::copy::{Copying, DbFile};
 use super::place::{Place, parent};
 use super::plan::Plan;
@@ -173,8 +173,7 @@ impl Staging {
             warnings.extend(self.giver.give(&paths, &tree.wal(), &model)?);
             self.give_made(place)?;
         }
-        warnings.truncate(1);
-        Ok(warnings)
+        Ok(first_of_each(warnings))
     }
 
     /// An owner that was asked for gets the directories around, too.

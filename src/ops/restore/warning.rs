@@ -8,7 +8,7 @@ use crate::etcd::snapshot::DigestVerdict;
 use crate::ops::finding::{Check, Grade};
 use crate::ops::verify;
 
-use super::{Correction, Plan, Request};
+use super::{Correction, Owner, Plan, Request};
 
 /// The quota that etcd starts with unless told otherwise: `DefaultQuotaBytes` in
 /// `server/storage/quota.go`; the same from 3.4 to 3.7.
@@ -68,6 +68,12 @@ pub enum Warning {
     KeptFromTarget,
     /// Suspicious findings on other things than the digest, in number.
     Suspicious(u64),
+    /// What was there belongs to someone else, and only root could have given them what
+    /// is new.
+    OwnerNotKept {
+        /// Whose it is.
+        owner: Owner,
+    },
     /// SELinux's label of what was replaced, or of the directory that was there,
     /// could not be given to what is new.
     LabelNotKept {
@@ -104,7 +110,7 @@ impl Plan<'_> {
         if !same.is_empty() {
             warnings.push(Warning::IdsOfOldCluster(same));
         }
-        if report.facts.is_some_and(|facts| facts.is_kubernetes) && request.bump.is_none() {
+        if report.facts.is_some_and(|facts| facts.is_kubernetes) && !self.summary.is_bumped {
             warnings.push(Warning::KubernetesWithoutBump { revision: self.summary.revision_after });
         }
         let cleared = |correction: &Correction| matches!(correction, Correction::DowngradeCleared { .. });
@@ -124,7 +130,7 @@ impl Plan<'_> {
             warnings.push(Warning::ManyLearners { learners });
         }
         // That one is done, or there is another.
-        let compacts = request.bump.is_some() || request.changes.compacts();
+        let compacts = self.summary.is_bumped || request.changes.compacts();
         if !compacts && self.state.scheduled_compact > self.state.finished_compact {
             warnings.push(Warning::CompactionUnfinished);
         }

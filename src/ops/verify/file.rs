@@ -1,7 +1,7 @@
 //! The file as a whole: is it a database, is it all there, is it what was saved?
 
 use crate::bolt::{Db, MetaFault, OpenError, PageFlags, PageId, Place};
-use crate::etcd::snapshot::{DigestVerdict, Trailer};
+use crate::etcd::snapshot::{DIGEST_SIZE, DigestVerdict, Trailer};
 use crate::ops::finding::{Check, Finding, Findings, Grade};
 
 pub(super) fn not_a_database(error: OpenError, findings: &mut Findings) {
@@ -44,7 +44,11 @@ pub(super) fn digest(db: &Db<'_>, trailer: &Trailer, verdict: DigestVerdict, fin
             push(Grade::Note, "digest-absent", wanted(), "none, as in a copy of a member's db file".into());
         }
         (DigestVerdict::Absent, Trailer::Odd(more)) => {
-            push(Grade::Suspicious, "digest-cut", wanted(), format!("{more} bytes"));
+            let found = match DIGEST_SIZE.checked_sub(*more) {
+                Some(missing) => format!("{more} bytes: {missing} are missing at the end"),
+                None => format!("{more} bytes: {} too many", more.saturating_sub(DIGEST_SIZE)),
+            };
+            push(Grade::Suspicious, "digest-cut", wanted(), found);
         }
         // Told by the length.
         (DigestVerdict::Absent, _) => {}

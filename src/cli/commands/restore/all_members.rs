@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use etcdsnap::ops::restore::{AllRestored, Form, OutDir};
 
 use super::Restore;
-use super::commands::quoted;
 use super::flags::OwnerArgument;
 use super::page::learners_step;
 use crate::cli::failure::Failure;
+use crate::cli::output::shell::{quoted, quoted_path};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct AllMembers {
@@ -106,12 +106,12 @@ impl Restore {
         // Nothing in a host is a flag to ssh, or a word to a shell.
         let node = quoted(format!("root@{host}").as_bytes());
         if self.all.tar {
-            let archive = quoted(path.as_os_str().as_encoded_bytes());
+            let archive = quoted_path(path);
             return format!(
                 "ssh {node} 'mkdir -p -m 700 /var/lib/etcd && tar -xpf - -C /var/lib/etcd' < {archive}"
             );
         }
-        let member = quoted(path.join("member").as_os_str().as_encoded_bytes());
+        let member = quoted_path(&path.join("member"));
         format!("rsync -aS {member} {node}:/var/lib/etcd/")
     }
 }

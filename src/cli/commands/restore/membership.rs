@@ -12,8 +12,8 @@ use etcdsnap::ops::restore::Membership;
 use etcdsnap::ops::restore::member_file::MemberList;
 use etcdsnap::ops::restore::membership::{MembershipError, Origin, Resolved};
 
-use super::commands::quoted;
 use crate::cli::failure::Failure;
+use crate::cli::output::shell::{quoted, quoted_path};
 use crate::cli::output::text::safe;
 use crate::cli::words;
 
@@ -116,10 +116,10 @@ impl Members {
     /// The flags again, for another member's command.
     pub(super) fn words(&self, name: &str, urls: &str) -> Vec<String> {
         let mut words = vec!["--name".to_owned(), quoted(name.as_bytes())];
+        let listed = self.members_file.as_deref();
+        words.extend(listed.into_iter().flat_map(|path| ["--members-file".to_owned(), quoted_path(path)]));
         let mut flag = |flag: &str, value: &str| words.extend([flag.to_owned(), quoted(value.as_bytes())]);
-        if let Some(path) = &self.members_file {
-            flag("--members-file", &path.to_string_lossy());
-        } else if !self.same_members {
+        if !self.is_listed() {
             flag("--initial-advertise-peer-urls", urls);
             flag("--initial-cluster", self.initial_cluster.as_deref().unwrap_or(INITIAL_CLUSTER));
         }
@@ -150,7 +150,7 @@ impl Members {
     fn failure(&self, error: MembershipError, snapshot: &Path) -> Failure {
         let instead = format!(
             "or write the list yourself: `etcdsnap members {} -o json > members.json`, correct it, then --members-file members.json",
-            quoted(snapshot.to_string_lossy().as_bytes())
+            quoted_path(snapshot)
         );
         let from_snapshot = self.same_members;
         let words = match &error {
@@ -167,7 +167,7 @@ impl Members {
                 "as in `members: [{name: node1, peerURLs: [\"https://10.20.30.101:2380\"]}]`; or what `etcdctl member list -w json` printed",
             ),
             MembershipError::Damaged => failure
-                .hint("members could be missing from it; `etcdsnap verify` tells what is damaged")
+                .hint("members could be missing from it; `etcdsnap verify FILE` tells what is damaged")
                 .hint(instead),
             MembershipError::Empty if from_snapshot => {
                 failure.hint("the snapshot lists nobody").hint(instead)

@@ -38,6 +38,7 @@ use crate::cli::changed::{self, Remark};
 use crate::cli::decryption::Decryption;
 use crate::cli::failure::Failure;
 use crate::cli::input::{KubernetesKeys, Opening, Threads};
+use crate::cli::output::shell::quoted_path;
 use crate::cli::output::text::shown;
 use crate::cli::selection::Cleansing;
 use crate::cli::{Context, Outcome, progress, tell};
@@ -263,14 +264,17 @@ impl Restore {
         restored: &Done,
         plan: Option<&Foreseen>,
     ) -> Result<(), Failure> {
-        let token = &resolved.membership.token;
-        let resets = self.cleansing.resets_root_password();
-        let warnings = restored.warnings().iter().map(|warning| words::words(warning, token, resets));
+        let surroundings = words::Surroundings {
+            token: &resolved.membership.token,
+            resets_root_password: self.cleansing.resets_root_password(),
+            places: self.places(restored),
+        };
+        let warnings = restored.warnings().iter().map(|warning| words::words(warning, &surroundings));
         let mut warnings: Vec<_> = warnings.chain(membership::doubt(resolved)).collect();
         if let Some(outcome) = &restored.summary().changed {
             warnings.extend(changed::warnings(outcome).into_iter().map(Remark::into_parts));
         }
-        if self.is_bump_implied() {
+        if self.bump_revision.is_none() && restored.summary().is_bumped {
             warnings.push(words::bump_implied(restored.summary()));
         }
         for (_, text) in &warnings {
@@ -287,6 +291,19 @@ impl Restore {
                 self.start_section(context.out, resolved, restored)
             }
         }
+    }
+
+    /// Where things were written, as words of a command.
+    fn places(&self, restored: &Done) -> String {
+        let mut paths = Vec::new();
+        match restored {
+            Done::One(restored) => {
+                paths.push(restored.data_dir.join("member"));
+                paths.extend(self.wal_dir.is_some().then(|| restored.wal_dir.clone()));
+            }
+            Done::All(restored) => paths.push(restored.out_dir.clone()),
+        }
+        paths.iter().map(|path| quoted_path(path)).collect::<Vec<_>>().join(" ")
     }
 
     fn failure(&self, error: RestoreError, source: &Source) -> Failure {
@@ -324,19 +341,18 @@ impl Restore {
         self.cleansing.changes(&db, &Reader { keys, prefixes, ..Reader::default() }, settings)
     }
 
-    /// Whether the revision is moved because keys are left out, unasked.
-    fn is_bump_implied(&self) -> bool {
-        self.cleansing.is_selective() && self.bump_revision.is_none()
-    }
-
-    /// How the revision is moved.
-    fn bump(&self) -> Option<BumpArgument> {
-        if self.is_bump_implied() { Some(BumpArgument::Auto) } else { self.bump_revision }
+    /// Whether the revision is moved, unasked, if a client would see anything else than
+    /// in the snapshot.
+    fn may_imply_a_bump(&self) -> bool {
+        self.cleansing.may_be_seen()
     }
 
     fn check_bump(&self) -> Result<(), Failure> {
-        let bump = self.bump().and_then(BumpArgument::bump);
-        let automatic = self.bump() == Some(BumpArgument::Auto);
+        let bump = self.bump_revision.and_then(BumpArgument::bump);
+        let automatic = match self.bump_revision {
+            Some(bump) => bump == BumpArgument::Auto,
+            None => self.may_imply_a_bump(),
+        };
         if bump.is_none() && self.bump_revision.is_some() && self.mark_compacted {
             return Err(Failure::usage("--mark-compacted, and --bump-revision 0 moves nothing")
                 .hint("give --bump-revision a number above 0, or auto; or leave both out"));
@@ -361,7 +377,8 @@ impl Restore {
                 clear_alarms: self.clear_alarms,
                 rewrite_conf_state: self.rewrite_conf_state,
             },
-            bump: self.bump().and_then(BumpArgument::bump),
+            bump: self.bump_revision.and_then(BumpArgument::bump),
+            bump_if_unfaithful: self.bump_revision.is_none(),
             changes: Changes::default(),
             keyring: None,
             skip_hash_check: self.skip_hash_check,

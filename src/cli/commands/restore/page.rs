@@ -7,10 +7,10 @@ use etcdsnap::etcd::membership::Member;
 use etcdsnap::etcd::wal::PREALLOCATED;
 use etcdsnap::ops::restore::{Moved, Restored};
 
-use super::commands::quoted;
 use super::{Done, Foreseen, Restore, lines, words};
 use crate::cli::changed;
 use crate::cli::failure::Failure;
+use crate::cli::output::shell::{quoted, quoted_path};
 use crate::cli::output::size::{grouped, humanized};
 use crate::cli::output::text::{count, safe, shown};
 
@@ -69,6 +69,9 @@ impl Restore {
             let moved = moved.map(|moved| format!("{} to {}", shown(&moved.from), shown(&moved.to)));
             rows(out, "aside", moved)?;
             rows(out, "untouched", restored.left_alone.iter().map(|path| shown(path)))?;
+        } else {
+            let each = humanized(PREALLOCATED);
+            row(out, "WAL", &format!("{each} in each member's own member/wal"))?;
         }
         let starts_on = lines(summary.starts_on).join(", ");
         let etcd =
@@ -88,7 +91,7 @@ impl Restore {
             "  check: `etcdctl endpoint status --cluster -w table`, `etcdctl member list -w table`"
         )?;
         if let Done::All(restored) = restored {
-            let directory = shown(&restored.out_dir);
+            let directory = quoted_path(&restored.out_dir);
             writeln!(out, "  then remove {directory}: it holds all that the snapshot holds")?;
         }
         Ok(())
@@ -138,11 +141,11 @@ impl Restore {
         writeln!(
             out,
             "  start etcd{when}, with --name {} and --data-dir {} (in a kubeadm manifest: the hostPath behind its data dir)",
-            safe(self.name().as_bytes()),
-            shown(&restored.data_dir)
+            quoted(self.name().as_bytes()),
+            quoted_path(&restored.data_dir)
         )?;
         if self.wal_dir.is_some() {
-            writeln!(out, "  give it --wal-dir {} as well", shown(&restored.wal_dir))?;
+            writeln!(out, "  give it --wal-dir {} as well", quoted_path(&restored.wal_dir))?;
         }
         if others.is_empty() {
             writeln!(
@@ -160,6 +163,14 @@ impl Restore {
         }
         for moved in &restored.moved_aside {
             writeln!(out, "    {}", way_back(moved))?;
+        }
+        let wal = self.wal_dir.as_deref().filter(|_| restored.moved_aside.len() > 1);
+        if let Some(wal_dir) = wal {
+            let wal_dir = quoted_path(wal_dir);
+            writeln!(
+                out,
+                "    both belong together; start etcd on them with --wal-dir {wal_dir}, as before"
+            )?;
         }
         Ok(())
     }
@@ -220,10 +231,14 @@ fn rows(out: &mut dyn Write, title: &str, texts: impl Iterator<Item = String>) -
 
 /// The commands that undo what was moved aside. The new data is kept, too.
 fn way_back(moved: &Moved) -> String {
-    let path = |path: &Path| quoted(path.as_os_str().as_encoded_bytes());
-    let (from, to) = (path(&moved.from), path(&moved.to));
+    let (from, to) = (quoted_path(&moved.from), quoted_path(&moved.to));
+    let mut aside = moved.from.clone().into_os_string();
     if moved.to.starts_with(&moved.from) {
-        return format!("mv {from}/*.wal /somewhere/else/ && mv {to}/* {from}/");
+        // Pieces of a WAL, in a directory that stays.
+        let new = quoted_path(&moved.from.join("wal.restored"));
+        return format!("mkdir {new} && mv {from}/*.wal {new}/ && mv {to}/* {from}/ && rmdir {to}");
     }
-    format!("mv {from} {from}.restored && mv {to} {from}")
+    aside.push(".restored");
+    let new = quoted_path(Path::new(&aside));
+    format!("mv {from} {new} && mv {to} {from}")
 }

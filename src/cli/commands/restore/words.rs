@@ -6,8 +6,17 @@ use etcdsnap::ops::restore::{Correction, Summary, Warning};
 use crate::cli::output::size::{grouped, humanized};
 use crate::cli::output::text::{count, safe};
 
+/// What else there is to know.
+pub(super) struct Surroundings<'r> {
+    pub(super) token: &'r str,
+    pub(super) resets_root_password: bool,
+    /// Where things were written, as words of a command.
+    pub(super) places: String,
+}
+
 /// A warning's stable name, and what it says.
-pub(super) fn words(warning: &Warning, token: &str, resets_root_password: bool) -> (&'static str, String) {
+pub(super) fn words(warning: &Warning, surroundings: &Surroundings<'_>) -> (&'static str, String) {
+    let Surroundings { token, resets_root_password, ref places } = *surroundings;
     match warning {
         Warning::DigestSkipped(DigestVerdict::Differs { .. }) => (
             "digest-differs",
@@ -84,6 +93,14 @@ pub(super) fn words(warning: &Warning, token: &str, resets_root_password: bool) 
                 count(*number, "suspicious finding", "suspicious findings")
             ),
         ),
+        Warning::OwnerNotKept { owner } => (
+            "owner-not-kept",
+            format!(
+                "what was there belongs to user {uid}, and only root can give files away: before etcd starts as that user, `sudo chown -R {uid}:{gid} {places}`",
+                uid = owner.uid,
+                gid = owner.gid
+            ),
+        ),
         Warning::LabelNotKept { path, error } => (
             "label-not-kept",
             format!(
@@ -96,18 +113,12 @@ pub(super) fn words(warning: &Warning, token: &str, resets_root_password: bool) 
     }
 }
 
-/// That the revision is moved because keys are left out.
+/// That the revision is moved because clients would see something else.
 pub(super) fn bump_implied(summary: &Summary) -> (&'static str, String) {
     let revision = |revision: i64| grouped(revision.unsigned_abs());
     let (from, to) = (revision(summary.revision_before), revision(summary.revision_after));
-    let left_out = summary.changed.as_ref().is_some_and(|outcome| !outcome.is_faithful());
-    let why = if left_out {
-        "keys are left out, so"
-    } else {
-        "nothing was found of what is to be left out (leave that flag out, unless other nodes need it);"
-    };
     let text = format!(
-        "{why} the revision is moved from {from} to {to} with everything before compacted: clients that watch are told to list anew, and none takes a key that went for one that is still there. --bump-revision says how far, 0 not at all"
+        "the result is not what was saved, so the revision is moved from {from} to {to} with everything before compacted: clients that watch are told to list anew, and none takes what it remembers for what is there. --bump-revision says how far, 0 not at all"
     );
     ("bump-implied", text)
 }

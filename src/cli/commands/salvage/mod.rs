@@ -105,7 +105,7 @@ impl Salvage {
         let Some(kind) = kind else { return error.into() };
         let path = self.file.display().to_string();
         let failure = Failure::new(format!("{path}: nothing to save: it is {}", kind_name(kind)));
-        match advice(&OpenError::Empty, Some(kind), &path) {
+        match advice(&OpenError::Empty, Some(kind), &self.file) {
             Some(advice) => failure.hint(advice),
             None => failure.hint("name a snapshot, or a copy of a member's db file"),
         }

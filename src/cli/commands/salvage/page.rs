@@ -8,6 +8,7 @@ use etcdsnap::ops::salvage::{Base, BucketState, Doubt, LEASE_SECONDS, Named, Rep
 
 use super::Names;
 use crate::cli::failure::Failure;
+use crate::cli::output::shell::quoted_path;
 use crate::cli::output::size::{grouped, humanized};
 use crate::cli::output::text::{count, hex, safe, shown};
 
@@ -67,11 +68,11 @@ impl Page<'_> {
             if !report.is_complete() {
                 writeln!(out, "  another backup or another member's snapshot is better, if there is one")?;
             }
-            writeln!(out, "  check: etcdsnap verify {}", shown(self.out))?;
+            writeln!(out, "  check: etcdsnap verify {}", quoted_path(self.out))?;
             writeln!(
                 out,
                 "  use:   etcdsnap restore {} --data-dir DIR ... --bump-revision 1000000000 --mark-compacted",
-                shown(self.out)
+                quoted_path(self.out)
             )?;
         }
         Ok(())

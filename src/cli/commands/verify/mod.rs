@@ -166,7 +166,7 @@ impl Verify {
         {
             writeln!(out, "  It is {}.", kind_name(kind))?;
             let error = etcdsnap::bolt::OpenError::Empty;
-            if let Some(advice) = crate::cli::failure::advice(&error, Some(kind), &name) {
+            if let Some(advice) = crate::cli::failure::advice(&error, Some(kind), file) {
                 writeln!(out, "  What to do: {advice}")?;
             }
         }

@@ -11,7 +11,7 @@ mod systemd;
 
 use std::io::Write;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use etcdsnap::etcd::membership::Member;
 use etcdsnap::etcd::peer_url::{InitialCluster, PeerUrl};
@@ -246,6 +246,8 @@ fn listens_on(urls: &[PeerUrl]) -> String {
 
 fn absolute(path: &Path) -> String {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    // Without slashes behind it, which would make it another text for the same place.
+    let path: PathBuf = path.components().collect();
     // That it is UTF-8 was checked.
     path.to_string_lossy().into_owned()
 }
@@ -331,6 +333,14 @@ mod tests {
         };
         let second = Start { name: "node2".to_owned(), advertised: "https://b:2380".to_owned(), ..start };
         (cluster, vec![first, second])
+    }
+
+    #[test]
+    fn a_directory_has_one_name_however_it_is_written() {
+        for path in ["/var/lib/etcd", "/var/lib/etcd/", "/var/lib//etcd//", "/var/lib/./etcd/."] {
+            assert_eq!(absolute(Path::new(path)), DATA_DIR);
+        }
+        assert_eq!(absolute(Path::new("/")), "/");
     }
 
     #[test]
