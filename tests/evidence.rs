@@ -118,9 +118,28 @@ fn a_report_says_what_was_read_and_that_it_is_unchanged() {
             report["tool"]["executableSha256"],
             hex(&fs::read(PROGRAM).expect("the program")).as_str()
         );
+        let written = report["written"].as_array().expect("a list");
+        let names: BTreeSet<&str> = written.iter().filter_map(|written| written["file"].as_str()).collect();
+        let found = files_below(Path::new(&out));
+        assert_eq!(names, found.iter().map(String::as_str).collect(), "{command:?}");
+        for written in written {
+            let bytes = fs::read(written["file"].as_str().expect("a name")).expect("there");
+            assert_eq!(written["sha256"], hex(&bytes).as_str(), "{command:?}");
+            assert_eq!(written["size"], bytes.len());
+        }
+        assert!(["debug", "release"].contains(&report["tool"]["profile"].as_str().expect("a profile")));
         let told: Vec<&str> =
             report["command"].as_array().expect("words").iter().filter_map(|word| word.as_str()).collect();
         assert_eq!(told[1], command[0]);
+    }
+}
+
+/// Names of all files in a directory, or of the file itself.
+fn files_below(path: &Path) -> BTreeSet<String> {
+    match fs::read_dir(path) {
+        Ok(entries) => entries.flat_map(|entry| files_below(&entry.expect("an entry").path())).collect(),
+        Err(_) if path.exists() => BTreeSet::from([path.display().to_string()]),
+        Err(_) => BTreeSet::new(),
     }
 }
 

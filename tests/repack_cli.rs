@@ -196,3 +196,49 @@ fn the_same_comes_out_every_time() {
     }
     assert!(fs::read(&outs[0]).expect("there") == fs::read(&outs[1]).expect("there"));
 }
+
+#[test]
+fn what_is_wrong_with_the_digest_is_said_before_a_new_one_hides_it() {
+    let place = place();
+    let whole = fs::read(fixture("etcd-3.6")).expect("a fixture");
+    let file = |name: &str, bytes: &[u8]| {
+        let path = place.path().join(name);
+        fs::write(&path, bytes).expect("written");
+        text(&path)
+    };
+    let cases = [
+        ("cut", whole[..whole.len() - 10].to_vec(), "digest-cut", "22 bytes: 10 are missing at the end"),
+        ("longer", [&whole[..], &[0; 7]].concat(), "digest-cut", "39 bytes: 7 too many"),
+        ("lost", whole[..whole.len() - 32].to_vec(), "digest-lost", "32 bytes were cut off"),
+    ];
+    for (name, bytes, code, told) in cases {
+        let (source, out) = (file(name, &bytes), text(&place.path().join(format!("{name}.out"))));
+        let answer = ask(&["repack", &source, &out, "-o", "json"]).exits(0).says(told);
+        let warnings = answer.json()["warnings"].clone();
+        assert_eq!(warnings[0]["code"], code, "{warnings}");
+        assert_eq!(warnings.as_array().map(Vec::len), Some(1), "nothing else is wrong: {warnings}");
+    }
+    // Of a member's file nobody expects one.
+    let mut changed = whole.clone();
+    *changed.last_mut().expect("a byte") ^= 1;
+    let source = file("changed", &changed);
+    let out = text(&place.path().join("out"));
+    ask(&["repack", &source, &out])
+        .refuses(1)
+        .says("expected SHA-256")
+        .says("a new digest over it would only hide that");
+    let cut = file("short", &whole[..whole.len() - 40]);
+    ask(&["repack", &cut, &out]).refuses(1).says("8 are missing at the end");
+}
+
+#[test]
+fn advice_can_be_pasted_whatever_the_name() {
+    let place = place();
+    let out = place.path().join("a 'b' $HOME.db");
+    let answer = ask(&["repack", &fixture("etcd-3.6"), &text(&out)]).exits(0);
+    let line =
+        answer.text().lines().find_map(|line| line.trim().strip_prefix("check: etcdsnap ")).expect("advice");
+    let script = format!("{} {line}", env!("CARGO_BIN_EXE_etcdsnap"));
+    let status = std::process::Command::new("sh").args(["-c", &script]).output().expect("a shell");
+    assert!(status.status.success(), "{script}: {}", String::from_utf8_lossy(&status.stderr));
+}

@@ -91,9 +91,7 @@ fn what_fits_nothing_moves_nothing_and_is_told() {
     let place = place();
     let target = place.path().join("etcd");
     let dry = |more: &[&str]| restore(&fixture("etcd-3.6"), &target, &[more, &["--dry-run"]].concat());
-    let nothing = dry(&["--drop-prefix", "/registry/event/"]).exits(0);
-    nothing.says("NOTHING IS LEFT OUT");
-    let nothing = nothing.json();
+    let nothing = dry(&["--drop-prefix", "/registry/event/"]).exits(0).says("NOTHING IS LEFT OUT").json();
     assert_eq!(nothing["faithful"], true);
     assert_eq!(nothing["revisionAfter"], nothing["revisionBefore"]);
     let found = codes(&nothing);

@@ -5,9 +5,10 @@
 //! verified whole, whatever the command was. The report's place is taken before
 //! anything else happens, so that no work is done that cannot be written down.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -73,6 +74,7 @@ struct Document<'d> {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'d str>,
     output: Output,
+    written: Vec<WrittenDocument>,
     inputs: Vec<InputDocument<'d>>,
 }
 
@@ -82,8 +84,32 @@ struct Tool {
     name: &'static str,
     version: &'static str,
     platform: String,
+    /// How it was built: `release`, or `debug` with assertions.
+    profile: &'static str,
     executable: String,
     executable_sha256: Option<String>,
+}
+
+/// The C library that it was built against.
+const ENVIRONMENT: &str = if cfg!(target_env = "musl") {
+    "musl"
+} else if cfg!(target_env = "gnu") {
+    "gnu"
+} else {
+    "other"
+};
+
+/// A file that the command made.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WrittenDocument {
+    file: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 /// What went to stdout.
@@ -136,6 +162,7 @@ impl Evidence {
         mut self,
         result: Result<Outcome, Failure>,
         (bytes, sha256): (u64, [u8; 32]),
+        written: &[PathBuf],
     ) -> Result<Outcome, Failure> {
         let reports: Vec<_> = self.inputs.iter().map(|input| examine(&input.path)).collect();
         let after: Vec<_> = self.inputs.iter().map(|input| state(&input.path)).collect();
@@ -175,6 +202,7 @@ impl Evidence {
             exit_code: if changed.is_empty() { code(&result) } else { 2 },
             error,
             output: Output { bytes, sha256: hex(&sha256) },
+            written: files_in(written).iter().map(|path| WrittenDocument::of(path)).collect(),
             inputs,
         };
         let mut written = Vec::new();
@@ -213,13 +241,44 @@ impl Tool {
         Self {
             name: "etcdsnap",
             version: env!("CARGO_PKG_VERSION"),
-            platform: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
+            platform: format!("{}-{}-{}", std::env::consts::ARCH, std::env::consts::OS, ENVIRONMENT),
+            profile: if cfg!(debug_assertions) { "debug" } else { "release" },
             executable_sha256: sha256_of(Path::new("/proc/self/exe"))
                 .or_else(|_| sha256_of(&executable))
                 .ok(),
             executable: shown(&executable),
         }
     }
+}
+
+impl WrittenDocument {
+    fn of(path: &Path) -> Self {
+        let found = sha256_of(path);
+        Self {
+            file: std::path::absolute(path).map_or_else(|_| shown(path), |path| shown(&path)),
+            size: std::fs::metadata(path).ok().map(|metadata| metadata.len()),
+            error: found.as_ref().err().map(|error| format!("cannot read it: {error}")),
+            sha256: found.ok(),
+        }
+    }
+}
+
+/// Files, those in directories included, by name. Links are not followed.
+fn files_in(paths: &[PathBuf]) -> BTreeSet<PathBuf> {
+    let mut files = BTreeSet::new();
+    let mut rest = paths.to_vec();
+    while let Some(path) = rest.pop() {
+        let is_directory = std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir());
+        match std::fs::read_dir(&path) {
+            Ok(entries) if is_directory => {
+                rest.extend(entries.filter_map(Result::ok).map(|entry| entry.path()));
+            }
+            _ => {
+                files.insert(path);
+            }
+        }
+    }
+    files
 }
 
 /// What the program ends with.
@@ -275,7 +334,14 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 fn sha256_of(path: &Path) -> io::Result<String> {
-    Ok(sha256(&std::fs::read(path)?))
+    let mut file = File::open(path)?;
+    let (mut hash, mut piece) = (Sha256Stream::new(), vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(hex(&hash.finish())),
+            read => hash.update(piece.get(..read).unwrap_or_default()),
+        }
+    }
 }
 
 /// RFC 3339, in UTC, with nanoseconds.

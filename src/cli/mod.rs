@@ -9,12 +9,13 @@ mod grammar;
 mod input;
 mod output;
 mod progress;
+mod prompt;
 mod redaction;
 mod selection;
 mod words;
 
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -128,11 +129,18 @@ pub(crate) struct Context<'c> {
     global: &'c Global,
     out: &'c mut (dyn Write + Send),
     progress: &'c Progress,
+    /// What was written besides the answer: files, and directories with all in them.
+    written: Vec<PathBuf>,
 }
 
 impl<'c> Context<'c> {
     fn settings(&self) -> Settings<'c> {
         Settings::new(self.progress)
+    }
+
+    /// Remembers that something was written there.
+    fn wrote(&mut self, path: &Path) {
+        self.written.push(path.to_owned());
     }
 
     /// A line for the person at the terminal, not part of the answer.
@@ -163,14 +171,16 @@ pub(crate) fn main() -> ExitCode {
     };
     let witnessed = Witnessed::new(io::stdout(), evidence.is_some());
     let mut out = BufWriter::with_capacity(1 << 16, witnessed);
-    let mut context = Context { global: &cli.global, out: &mut out, progress: &progress };
+    let mut context =
+        Context { global: &cli.global, out: &mut out, progress: &progress, written: Vec::new() };
     let start = Instant::now();
     let result = run(&cli.command, &mut context);
+    let written = std::mem::take(&mut context.written);
     // What was answered so far comes first; a reader that left is no error.
     let flushed = out.flush().map_err(Failure::from);
     let mut result = result.and_then(|outcome| flushed.map(|()| outcome));
     if let Some(evidence) = evidence {
-        result = evidence.finish(result, out.get_mut().account());
+        result = evidence.finish(result, out.get_mut().account(), &written);
     }
     if cli.global.verbose {
         tell(format_args!("took {:.3} s", start.elapsed().as_secs_f64()));

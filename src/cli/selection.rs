@@ -17,6 +17,7 @@ use etcdsnap::ops::rebuild::{Changes, CompactAt, DroppedType, Leases, Selection}
 use super::commands::get::{store, unknown};
 use super::failure::Failure;
 use super::input::{HexBytes, bytes_of_hex};
+use super::prompt::new_password;
 
 const LEAVE_OUT: &str = "Leave out (keys go with all their history)";
 const CLEANSE: &str = "Cleanse";
@@ -65,13 +66,36 @@ pub(crate) struct Cleansing {
     /// Turn authentication off, as `etcdctl auth disable` does; users and roles stay
     #[arg(long, help_heading = CLEANSE)]
     disable_auth: bool,
-    /// Give user root the password with this bcrypt hash, and role root; both are made if
-    /// they are not there: '$2a$10$...'
-    #[arg(long, value_name = "HASH", help_heading = CLEANSE)]
+    /// Give user root another password, and role root; both are made if they are not
+    /// there. HASH is its bcrypt hash, '$2a$10$...'; without one, or with `prompt`, the
+    /// password is asked for
+    #[arg(long, value_name = "HASH", num_args = 0..=1, default_missing_value = PROMPT, help_heading = CLEANSE)]
     reset_root_password: Option<String>,
     /// Write the tree anew, without free pages; any option above does, too
     #[arg(long, help_heading = CLEANSE)]
     defrag: bool,
+}
+
+/// In place of a hash: ask.
+const PROMPT: &str = "prompt";
+/// How costly it is to try passwords: what etcd uses, `--bcrypt-cost`.
+const BCRYPT_COST: u32 = 10;
+
+/// How many databases there are that must be the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Databases {
+    /// One, or copies of one.
+    One,
+    /// One, and others that are made elsewhere.
+    OneOfSeveral,
+}
+
+/// The hash, as Go's bcrypt would have made it.
+fn hash_of(password: &[u8]) -> Result<PasswordHash, Failure> {
+    let hash = bcrypt::non_truncating_hash_with_result(password, BCRYPT_COST)
+        .map_err(|error| Failure::new(format!("the password cannot be hashed: {error}")))?;
+    let text = hash.format_for_version(bcrypt::Version::TwoA);
+    text.parse().map_err(|error| Failure::new(format!("the hash is none: {error}")))
 }
 
 /// The value of an option that is to be given again.
@@ -100,9 +124,9 @@ impl Cleansing {
         &self,
         db: &Db<'_>,
         reader: &Reader<'_>,
+        root_password: Option<PasswordHash>,
         settings: &Settings<'_>,
     ) -> Result<Changes, Failure> {
-        let root_password = self.root_password()?;
         let patterns = |texts: &[String]| texts.iter().map(Pattern::new).collect();
         let bytes = |text: &OsString| text.as_bytes().to_vec();
         let hex = self.drop_prefix_hex.iter().map(|prefix| prefix.bytes().to_vec());
@@ -142,13 +166,27 @@ impl Cleansing {
         })
     }
 
-    /// The hash. A text that is none is not repeated: it may be the password itself.
-    fn root_password(&self) -> Result<Option<PasswordHash>, Failure> {
+    /// The hash of root's new password, which is asked for if it was not given. Where its
+    /// salt would differ from node to node that is refused, as is a text that is no hash:
+    /// it is not repeated, as it may be the password itself.
+    pub(crate) fn root_password(&self, databases: Databases) -> Result<Option<PasswordHash>, Failure> {
         let Some(text) = &self.reset_root_password else { return Ok(None) };
+        if text == PROMPT {
+            return match databases {
+                Databases::One => hash_of(&new_password("root")?).map(Some),
+                Databases::OneOfSeveral => Err(Failure::usage(
+                    "--reset-root-password can ask for the password only with --all-members",
+                )
+                .hint("each hash has another salt, so members that are restored one by one would differ: make one hash, and give it to all of them")
+                .hint("`htpasswd -nBC 10 root` makes one; what is behind the colon goes to every node: --reset-root-password '$2a$10$...'")
+                .hint("or restore all members at once, --all-members --out-dir DIR")),
+            };
+        }
         let hash = text.parse().map_err(|error: NoPasswordHash| {
             Failure::usage(format!("--reset-root-password takes a bcrypt hash: {error}"))
                 .hint("make one with `htpasswd -nBC 10 root`, and take what is behind the colon")
                 .hint("in single quotes, as a shell puts other things where it finds $: '$2a$10$...'")
+                .hint("or leave the hash out, --reset-root-password=prompt, and the password is asked for")
         })?;
         Ok(Some(hash))
     }
@@ -171,6 +209,11 @@ impl Cleansing {
             || !self.drop_resource.is_empty()
             || !self.include_namespaces.is_empty()
             || !self.exclude_namespaces.is_empty()
+    }
+
+    /// Whether user root's password is asked for.
+    pub(crate) fn asks_for_a_password(&self) -> bool {
+        self.reset_root_password.as_deref() == Some(PROMPT)
     }
 
     /// Whether user root gets another password.
@@ -238,5 +281,20 @@ impl Cleansing {
             group: wanted.resource.group().to_owned(),
         };
         Ok(wanted.iter().map(named).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_made_here_is_one_of_gos_and_of_that_password() {
+        let hash = hash_of("p\u{e4}ss w0rd".as_bytes()).expect("hashed");
+        let text = std::str::from_utf8(hash.as_bytes()).expect("a text");
+        assert!(text.starts_with("$2a$10$"), "{text}");
+        assert!(bcrypt::verify("p\u{e4}ss w0rd", text).expect("compared"));
+        assert!(!bcrypt::verify("pass w0rd", text).expect("compared"));
+        assert_ne!(hash_of(b"x").expect("hashed").as_bytes(), hash_of(b"x").expect("hashed").as_bytes());
     }
 }

@@ -5,5 +5,6 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 pub mod checksum;
+pub mod display;
 pub mod fixed;
 pub mod protobuf;

@@ -5,6 +5,7 @@
 #![allow(dead_code)]
 
 pub(crate) mod restoring;
+pub(crate) mod terminal;
 
 use std::ffi::OsStr;
 use std::fs::{self, File};

@@ -9,6 +9,7 @@ use super::process::{Tools, etcdsnap};
 use super::server::{Seat, Server, Start};
 use super::snapshots::{Fixture, KUBERNETES_OF_3_6, OF_3_4, OF_3_5, OF_3_6, restore};
 use super::store::{Entry, Store, integer};
+use super::terminal::Terminal;
 
 /// What is asked for, and what it means for each key.
 struct Case {
@@ -170,6 +171,25 @@ fn cleansed_restores_start_on_3_7() {
 /// Of password `allmine`, by a test of Go's bcrypt.
 const HASH: &str = "$2a$10$XajjQvNhvvRt5GSeFk1xFeyqRrsxkhBkUiQeg0dt.wU1qD4aFDcga";
 
+/// A restore of all members, of which there is one, that is told the password on a
+/// terminal.
+fn asked_for(password: &str, file: &Path, folder: &Path, cluster: &str) -> Value {
+    let text = |path: &Path| path.to_str().expect("a path in UTF-8").to_owned();
+    let (file, out) = (text(file), text(&folder.join("all")));
+    let args = ["restore", &file, "--all-members", "--out-dir", &out, "--initial-cluster", cluster];
+    let args = [&args[..], &["--reset-root-password", "-o", "json"]].concat();
+    let mut terminal = Terminal::new();
+    let child = terminal.start(env!("CARGO_BIN_EXE_etcdsnap"), &args);
+    for question in ["New password of root: ", "Once more: "] {
+        terminal.see(question);
+        terminal.type_in(&format!("{password}\r"));
+    }
+    let output = child.wait_with_output().expect("an answer");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    std::fs::rename(folder.join("all/n1"), folder.join("n1")).expect("moved");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
 #[test]
 fn root_logs_in_with_the_new_password_alone() {
     for (line, fixture) in [("3.4", &OF_3_4), ("3.5", &OF_3_5), ("3.6", &OF_3_6), ("3.7", &KUBERNETES_OF_3_6)]
@@ -179,8 +199,13 @@ fn root_logs_in_with_the_new_password_alone() {
         let seat = Seat::take();
         let (peer_url, data_dir) = (seat.peer_url(), folder.path().join("n1"));
         let cluster = format!("n1={peer_url}");
-        let flags = ["--reset-root-password", HASH];
-        let plan = restore(&fixture.path(), "n1", &data_dir, &peer_url, &cluster, &flags);
+        // Of a hash, or asked for; the program made the hash of the latter.
+        let plan = if line == "3.7" || line == "3.5" {
+            asked_for("allmine", &fixture.path(), folder.path(), &cluster)
+        } else {
+            let flags = ["--reset-root-password", HASH];
+            restore(&fixture.path(), "n1", &data_dir, &peer_url, &cluster, &flags)
+        };
         assert_eq!((&plan["faithful"], &plan["changes"]["rootPassword"]), (&false.into(), &true.into()));
         let start = Start { line, name: "n1", data_dir: &data_dir, initial_cluster: &cluster, more: &[] };
         let enabled = fixture.user.is_some();

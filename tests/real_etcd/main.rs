@@ -23,4 +23,7 @@ mod salvaged;
 mod server;
 mod snapshots;
 mod store;
+#[path = "../harness/terminal.rs"]
+#[allow(dead_code)]
+mod terminal;
 mod upstream_restore;

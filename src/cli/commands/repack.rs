@@ -21,7 +21,7 @@ use crate::cli::input::{KubernetesKeys, Opening, Threads};
 use crate::cli::output::shell::quoted_path;
 use crate::cli::output::size::{grouped, humanized};
 use crate::cli::output::text::{hex, safe, shown};
-use crate::cli::selection::Cleansing;
+use crate::cli::selection::{Cleansing, Databases};
 use crate::cli::{Context, Outcome, progress, tell};
 
 /// Make a clean snapshot with its digest, and leave out what is not wanted
@@ -113,8 +113,9 @@ impl Repack {
         let settings = self.threads.settings(context);
         let reader =
             Reader { keys: keyring.as_ref(), prefixes: self.kubernetes.prefixes(), ..Reader::default() };
+        let root_password = self.cleansing.root_password(Databases::One)?;
         let changes = match Db::open(source.bytes()) {
-            Ok(db) => self.cleansing.changes(&db, &reader, &settings)?,
+            Ok(db) => self.cleansing.changes(&db, &reader, root_password, &settings)?,
             Err(error) => return Err(self.failure(error.into(), Some(&source))),
         };
         let options = Options { prefixes: self.kubernetes.prefixes(), ..Options::default() };
@@ -145,6 +146,7 @@ impl Repack {
             };
         }
         let written = self.write(context, &plan, &options, &settings)?;
+        context.wrote(&self.out);
         let told = self.tell(context, &plan, Some(&written), warnings);
         let told = told.and_then(|()| context.out.flush().map_err(Failure::from));
         told.map_err(|failure| failure.hint(format!("{} was written all the same", shown(&self.out))))?;

@@ -8,13 +8,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// Whether a character changes more than the cell it is printed in.
-pub(crate) fn is_dangerous(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}')
-}
+pub(crate) use etcdsnap::codec::display::acts_on_display as is_dangerous;
 
 /// Bytes as printable text. Text that is harmless stays as it is, but for
 /// backslashes, which are doubled: so escapes can be told from text.

@@ -1,5 +1,6 @@
 //! Writing. Into memory, with nothing allocated but the output.
 
+use crate::codec::display::acts_on_display;
 use crate::kube::go_number::{push_int, push_json};
 use crate::kube::value::Value;
 
@@ -8,7 +9,8 @@ const INDENT: usize = 4;
 
 /// Appends `value` as `kubectl -o json` prints it, with a newline at the end:
 /// indented by four blanks a level, keys in the order of their bytes, `<`, `>`,
-/// `&`, U+2028 and U+2029 escaped.
+/// `&`, U+2028 and U+2029 escaped. Unlike kubectl, so are all other characters that act
+/// on a display: they mean the same.
 ///
 /// Numbers that are not finite, which JSON cannot hold, become `null`.
 pub fn write(value: &Value<'_>, out: &mut Vec<u8>) {
@@ -30,7 +32,7 @@ pub fn write_compact(value: &Value<'_>, out: &mut Vec<u8>) {
 
 /// What each byte of a text becomes: itself (0), an escape sequence of two
 /// characters (its second), `\u00XX` (`u`), or what depends on the next bytes
-/// (`?`: U+2028 and U+2029 begin with E2).
+/// (`?`: first bytes of characters that act on a display).
 const ESCAPES: [u8; 256] = {
     let mut escapes = [0; 256];
     let mut rest: &mut [u8] = &mut escapes;
@@ -43,8 +45,8 @@ const ESCAPES: [u8; 256] = {
             0x0c => b'f',
             b'\r' => b'r',
             b'"' | b'\\' => byte,
-            ..0x20 | b'<' | b'>' | b'&' => b'u',
-            0xe2 => b'?',
+            ..0x20 | b'<' | b'>' | b'&' | 0x7f => b'u',
+            0xc2 | 0xd8 | 0xe2 | 0xef => b'?',
             _ => 0,
         };
         byte = byte.wrapping_add(1);
@@ -59,6 +61,18 @@ fn escape(byte: u8) -> u8 {
 
 fn hex(digit: u8) -> u8 {
     b"0123456789abcdef".get(usize::from(digit & 15)).copied().unwrap_or_default()
+}
+
+/// The character that `first` begins, if it acts on a display, and what is behind it.
+/// All of those have two or three bytes.
+fn acting(first: u8, after: &[u8]) -> Option<(u32, &[u8])> {
+    let (bytes, after) = match (first, after) {
+        (0xc2 | 0xd8, [second, after @ ..]) => ([first, *second, 0], after),
+        (_, [second, third, after @ ..]) => ([first, *second, *third], after),
+        _ => return None,
+    };
+    let character = std::str::from_utf8(&bytes).ok()?.chars().next()?;
+    acts_on_display(character).then_some((u32::from(character), after))
 }
 
 struct Writer<'o> {
@@ -127,13 +141,15 @@ impl Writer<'_> {
                     self.out.push(hex(byte >> 4));
                     self.out.push(hex(*byte));
                 }
-                b'?' => match after {
-                    [0x80, last @ (0xa8 | 0xa9), after @ ..] => {
-                        self.out.extend_from_slice(b"\\u202");
-                        self.out.push(hex(*last));
+                b'?' => match acting(*byte, after) {
+                    Some((character, after)) => {
+                        self.out.extend_from_slice(b"\\u");
+                        for place in [12, 8, 4, 0] {
+                            self.out.push(hex(character.wrapping_shr(place).to_le_bytes()[0]));
+                        }
                         rest = after;
                     }
-                    _ => self.out.push(*byte),
+                    None => self.out.push(*byte),
                 },
                 short => self.out.extend_from_slice(&[b'\\', short]),
             }

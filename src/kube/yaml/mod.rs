@@ -8,6 +8,10 @@
 //! blanks behind column 80; keys of more than 128 bytes or several lines behind a
 //! question mark; an order of keys in which `k9` comes before `k10`.
 //!
+//! But for one thing: characters that turn the direction of writing or have no width are
+//! escapes, between double quotes, where kubectl writes them as they are. They mean the
+//! same, and a reader sees what is there.
+//!
 //! Where kubectl fails we write what its library writes without the way through
 //! JSON: DEL and the controls from U+0080 on as escapes, keys of any length.
 //!

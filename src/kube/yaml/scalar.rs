@@ -4,6 +4,7 @@
 //! `yaml_emitter_analyze_scalar` on, 2.4.3.
 
 use super::resolve;
+use crate::codec::display::acts_on_display;
 
 /// A blank behind this column ends the line, if a word follows.
 const WIDTH: usize = 80;
@@ -48,9 +49,11 @@ fn classes(text: &str) -> u8 {
     text.bytes().fold(0, |classes, byte| classes | class(byte))
 }
 
-/// Characters that may stand in YAML as they are.
+/// Characters that may stand in YAML as they are. Upstream lets those pass that turn the
+/// direction of writing or have no width; escaped, they mean the same.
 fn is_printable(char: char) -> bool {
-    matches!(char, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' if char != '\u{feff}')
+    matches!(char, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}')
+        && (is_break(char) || !acts_on_display(char))
 }
 
 /// What YAML 1.1 takes for the end of a line.

@@ -141,6 +141,7 @@ impl Carve {
             verbose: context.global.verbose,
         };
         let result = asked.write(context, settings.threads, directory.as_mut(), &mut summary);
+        self.out_dir.iter().for_each(|directory| context.wrote(directory));
         source.finish()?;
         result?;
         context.out.flush()?;

@@ -217,7 +217,9 @@ impl Export {
                 if report.is_err() {
                     tree.remove_if_empty();
                 }
-                report.map_err(Failure::from)?
+                let report = report.map_err(Failure::from)?;
+                context.wrote(directory);
+                report
             }
             None => {
                 let (quiet, done) = (context.global.quiet, context.progress);

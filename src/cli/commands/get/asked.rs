@@ -2,12 +2,13 @@
 //! run by run, and written in order.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use etcdsnap::bolt::Db;
 use etcdsnap::kube::field_set::FieldSet;
 use etcdsnap::kube::manifest::redact::Redaction;
+use etcdsnap::kube::select::custom_columns::CustomColumns;
 use etcdsnap::kube::select::sort::SortBy;
 use etcdsnap::kube::select::types::ResourceType;
 use etcdsnap::kube::table::{Context as TableContext, effective_default_storage_class, row_order};
@@ -24,7 +25,7 @@ use super::table::{Additions, Table, printable};
 use crate::cli::commands::keys::skipped;
 use crate::cli::failure::Failure;
 use crate::cli::output::columns::{Columns, Rows};
-use crate::cli::output::text::safe;
+use crate::cli::output::text::{harmless, safe};
 use crate::cli::{Context, Outcome, progress, redaction, tell};
 
 /// Objects of one type that are asked for.
@@ -201,8 +202,7 @@ impl Asked<'_, '_> {
             (_, Some(form)) => Sink::Documents(Documents::new(out, form)),
             (Format::Table { .. }, _) => Sink::Tables { out, before: false },
             (Format::CustomColumns(columns), _) => {
-                let titles: Vec<&str> = columns.headers().collect();
-                let table = Columns::new(out, &titles);
+                let table = with_titles(columns, out);
                 Sink::Table(if self.get.no_headers { table.without_titles() } else { table })
             }
             _ => Sink::Text(out),
@@ -345,6 +345,10 @@ impl Asked<'_, '_> {
                 }
             };
             written.map_err(|error| Failure::usage(format!("-o jsonpath: {error}")))?;
+            // A path gives text as it is stored, which a program wants as it is.
+            if matches!(self.format, Format::JsonPath(_)) && io::stdout().is_terminal() {
+                text = harmless(&String::from_utf8_lossy(&text)).into_owned().into_bytes();
+            }
         }
         context.out.write_all(&text)?;
         Ok(())
@@ -382,8 +386,7 @@ impl Asked<'_, '_> {
                 let cells = columns.cells(value).map_err(|error| Failure::usage(error.to_string()))?;
                 cells.iter().for_each(|cell| rows.cell(&printable(cell)));
             }
-            let titles: Vec<&str> = columns.headers().collect();
-            let table = Columns::new(context.out, &titles);
+            let table = with_titles(columns, context.out);
             let mut table = if self.get.no_headers { table.without_titles() } else { table };
             table.print(&rows)?;
             return Ok(());
@@ -461,6 +464,13 @@ impl Answer {
         }
         self.counts.merge(counts);
     }
+}
+
+/// A table with the columns that the user named.
+fn with_titles<'o>(columns: &CustomColumns, out: &'o mut (dyn io::Write + Send)) -> Columns<'o> {
+    let titles: Vec<_> = columns.headers().map(printable).collect();
+    let titles: Vec<&str> = titles.iter().map(AsRef::as_ref).collect();
+    Columns::new(out, &titles)
 }
 
 /// As `-o name` has it.

@@ -78,7 +78,9 @@ impl Table {
                 titles.extend(named.map(|((name, _), _)| printable(&capitals(name)).into_owned()));
             }
         }
-        titles.extend(self.additions.labels.iter().map(|key| label_columns::header(key)));
+        titles.extend(
+            self.additions.labels.iter().map(|key| printable(&label_columns::header(key)).into_owned()),
+        );
         if self.additions.all_labels {
             titles.push("LABELS".to_owned());
         }

@@ -15,6 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use etcdsnap::bolt::Db;
 use etcdsnap::etcd::line::EtcdLine;
+use etcdsnap::etcd::root_user::PasswordHash;
 use etcdsnap::kube::unix_time::UnixTime;
 use etcdsnap::ops::Settings;
 use etcdsnap::ops::reader::Reader;
@@ -38,9 +39,9 @@ use crate::cli::changed::{self, Remark};
 use crate::cli::decryption::Decryption;
 use crate::cli::failure::Failure;
 use crate::cli::input::{KubernetesKeys, Opening, Threads};
-use crate::cli::output::shell::quoted_path;
+use crate::cli::output::shell::{quoted, quoted_path};
 use crate::cli::output::text::shown;
-use crate::cli::selection::Cleansing;
+use crate::cli::selection::{Cleansing, Databases};
 use crate::cli::{Context, Outcome, progress, tell};
 
 /// Make a fresh member directory from a snapshot
@@ -179,6 +180,8 @@ impl Restore {
             Ok::<_, Failure>(place)
         };
         let early = early.map(|resolved| Ok::<_, Failure>((place_of(&resolved)?, resolved))).transpose()?;
+        let databases = if out_dir.is_some() { Databases::One } else { Databases::OneOfSeveral };
+        let root_password = self.cleansing.root_password(databases)?;
         let source = self.opening.source(&self.file)?;
         let (place, resolved) = match early {
             Some(early) => early,
@@ -195,7 +198,7 @@ impl Restore {
         let total = source.bytes().len() as u64;
         let settings = self.threads.settings(context);
         if self.cleansing.is_given() {
-            request.changes = self.changes(&source, &request, &settings)?;
+            request.changes = self.changes(&source, &request, root_password.clone(), &settings)?;
         }
         // Hashing and writing go side by side; whichever is behind is the measure. A
         // database that is written anew may have any size.
@@ -218,6 +221,7 @@ impl Restore {
         };
         if self.dry_run {
             let answer = progress::watch(context, "checking", total, done, foresee);
+            self.tell_hash(context, root_password.as_ref());
             return self.tell_plan(context, &resolved, answer, &source);
         }
         let restored = progress::watch(context, "restoring", total, done, || match &place {
@@ -229,6 +233,8 @@ impl Restore {
             Err(RestoreError::Refused(_)) => return self.tell_plan(context, &resolved, foresee(), &source),
             restored => restored.map_err(|error| self.failure(error, &source))?,
         };
+        self.wrote(context, &restored);
+        self.tell_hash(context, root_password.as_ref());
         let told = self.tell(context, &resolved, &restored, None);
         let told = told.and_then(|()| context.out.flush().map_err(Failure::from));
         told.map_err(|failure| {
@@ -293,8 +299,30 @@ impl Restore {
         }
     }
 
+    /// The hash that a prompt came to: with the password, the next restore would come to
+    /// another one, and another state.
+    fn tell_hash(&self, context: &Context<'_>, hash: Option<&PasswordHash>) {
+        if let Some(hash) = hash.filter(|_| self.cleansing.asks_for_a_password()) {
+            let hash = quoted(hash.as_bytes());
+            context.say(format_args!(
+                "note: to come to the same state again, for a single member say, give the hash in place of the password: --reset-root-password {hash}"
+            ));
+        }
+    }
+
+    /// Remembers the files for a report.
+    fn wrote(&self, context: &mut Context<'_>, restored: &Done) {
+        self.written(restored).iter().for_each(|path| context.wrote(path));
+    }
+
     /// Where things were written, as words of a command.
     fn places(&self, restored: &Done) -> String {
+        let paths = self.written(restored);
+        paths.iter().map(|path| quoted_path(path)).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Where things were written.
+    fn written(&self, restored: &Done) -> Vec<PathBuf> {
         let mut paths = Vec::new();
         match restored {
             Done::One(restored) => {
@@ -303,7 +331,7 @@ impl Restore {
             }
             Done::All(restored) => paths.push(restored.out_dir.clone()),
         }
-        paths.iter().map(|path| quoted_path(path)).collect::<Vec<_>>().join(" ")
+        paths
     }
 
     fn failure(&self, error: RestoreError, source: &Source) -> Failure {
@@ -333,12 +361,14 @@ impl Restore {
         &self,
         source: &Source,
         request: &Request,
+        root_password: Option<PasswordHash>,
         settings: &Settings<'_>,
     ) -> Result<Changes, Failure> {
         let db = Db::open(source.bytes());
         let db = db.map_err(|error| self.failure(RestoreError::NotADatabase(error), source))?;
         let (keys, prefixes) = (request.keyring.as_deref(), request.verify.prefixes.clone());
-        self.cleansing.changes(&db, &Reader { keys, prefixes, ..Reader::default() }, settings)
+        let reader = Reader { keys, prefixes, ..Reader::default() };
+        self.cleansing.changes(&db, &reader, root_password, settings)
     }
 
     /// Whether the revision is moved, unasked, if a client would see anything else than

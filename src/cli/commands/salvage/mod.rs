@@ -70,6 +70,9 @@ impl Salvage {
             });
             Some(written.map_err(|error| self.failure(error, &source))?)
         };
+        if written.is_some() {
+            context.wrote(&self.out);
+        }
         let told = self.tell(context, &plan, written.as_ref());
         let is_sound = written.as_ref().is_none_or(|saved| saved.is_sound);
         let told = told.and_then(|()| context.out.flush().map_err(Failure::from));

@@ -1,0 +1,73 @@
+//! A terminal of its own for a program that wants one.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::process::{Child, Command, Output, Stdio};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
+
+/// Both ends of a terminal: what a person sees and types, and what a program has.
+pub(crate) struct Terminal {
+    person: File,
+    program: File,
+    seen: String,
+}
+
+impl Terminal {
+    pub(crate) fn new() -> Self {
+        let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+        grantpt(&person).expect("granted");
+        unlockpt(&person).expect("unlocked");
+        let name = ptsname(&person, Vec::new()).expect("a name");
+        let program = File::options().read(true).write(true).open(OsStr::from_bytes(name.as_bytes()));
+        Self { person: File::from(person), program: program.expect("opened"), seen: String::new() }
+    }
+
+    /// The end of the program.
+    pub(crate) fn program(&self) -> File {
+        self.program.try_clone().expect("another one")
+    }
+
+    /// Starts a program that has this terminal, and pipes for its answer.
+    pub(crate) fn start(&self, program: &str, args: &[&str]) -> Child {
+        let mut command = Command::new("setsid");
+        command.args(["--ctty", "--wait", program]).args(args);
+        command.stdin(self.program()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("started")
+    }
+
+    /// Reads until these words are there.
+    pub(crate) fn see(&mut self, words: &str) {
+        let from = self.seen.len();
+        let mut piece = [0; 256];
+        while !self.seen[from..].contains(words) {
+            let read = self.person.read(&mut piece).expect("something is said");
+            self.seen.push_str(std::str::from_utf8(&piece[..read]).expect("UTF-8"));
+        }
+    }
+
+    /// All that was seen.
+    pub(crate) fn seen(&self) -> &str {
+        &self.seen
+    }
+
+    pub(crate) fn type_in(&mut self, keys: &str) {
+        self.person.write_all(keys.as_bytes()).expect("typed");
+    }
+
+    /// Whether what is typed is shown.
+    pub(crate) fn echoes(&self) -> bool {
+        let modes = tcgetattr(&self.program).expect("a terminal").local_modes;
+        modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG)
+    }
+}
+
+/// Starts a program that has no terminal at all.
+pub(crate) fn without_terminal(program: &str, args: &[&str]) -> Output {
+    let mut command = Command::new("setsid");
+    command.args(["--wait", program]).args(args).stdin(Stdio::null());
+    command.output().expect("an answer")
+}

@@ -1,0 +1,140 @@
+//! What only happens where there is a terminal: a password that is asked for, and text
+//! that must do nothing to it.
+
+mod harness;
+
+use std::fs;
+use std::path::Path;
+
+use harness::terminal::{Terminal, without_terminal};
+use harness::{Answer, PROGRAM, ask, fixture, make_snapshot, tree};
+
+const MEMBERS: &str = "n1=http://10.0.0.1:2380,n2=http://10.0.0.2:2380";
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a UTF-8 path")
+}
+
+/// Types these answers to the questions for a password.
+fn answer(terminal: &mut Terminal, args: &[&str], answers: &[&str]) -> Answer {
+    assert!(terminal.echoes());
+    let child = terminal.start(PROGRAM, args);
+    for (index, keys) in answers.iter().enumerate() {
+        terminal.see(if index % 2 == 0 { "New password of root: " } else { "Once more: " });
+        assert!(!terminal.echoes(), "nothing is shown while it is typed");
+        terminal.type_in(keys);
+    }
+    let answer = Answer::from_output(&args.join(" "), child.wait_with_output().expect("an answer"));
+    assert!(terminal.echoes(), "as it was before");
+    answer
+}
+
+#[test]
+fn a_password_is_asked_for_twice_and_never_seen() {
+    let place = tempfile::tempdir().expect("a directory");
+    let (file, out) = (fixture("etcd-3.6"), place.path().join("out"));
+    let mut terminal = Terminal::new();
+    // The option that follows is no value of it.
+    let args = ["restore", &file, "--reset-root-password", "--all-members", "--out-dir", text(&out)];
+    let args = [&args[..], &["--initial-cluster", MEMBERS, "-o", "json"]].concat();
+    let done = answer(&mut terminal, &args, &["s3cretly\r", "s3cretly\r"]).exits(0);
+    for shown in [terminal.seen(), done.text(), &done.err] {
+        assert!(!shown.contains("s3cret"), "{shown}");
+    }
+    let document = done.json();
+    assert_eq!((&document["changes"]["rootPassword"], &document["faithful"]), (&true.into(), &false.into()));
+    // The hash, for whoever restores another member by itself.
+    let (_, hash) = done.err.split_once("--reset-root-password '").expect("the hash");
+    let hash = hash.split('\'').next().expect("quoted");
+    assert!(hash.starts_with("$2a$10$"), "{hash}");
+    let single = place.path().join("single");
+    let state = document["state"].as_str().expect("a state");
+    let args = ["restore", &file, "--data-dir", text(&single), "--name", "n2", "--initial-cluster", MEMBERS];
+    let flags = ["--initial-advertise-peer-urls", "http://10.0.0.2:2380", "--expect-state", state];
+    ask(&[&args[..], &flags, &["--reset-root-password", hash]].concat()).exits(0);
+    let db = |path: &Path| fs::read(path.join("member/snap/db")).expect("there");
+    assert!(db(&single) == db(&out.join("n1")));
+
+    // Another salt, and so another state: that is why single members cannot ask.
+    let again = place.path().join("again.db");
+    let args = ["repack", &file, text(&again), "--reset-root-password=prompt"];
+    answer(&mut Terminal::new(), &args, &["a\r", "b\r", "x\x7fs3cretly\r", "s3cretly\r"]).exits(0);
+    assert!(again.exists());
+}
+
+#[test]
+fn a_question_that_is_not_answered_leaves_nothing_behind() {
+    let place = tempfile::tempdir().expect("a directory");
+    let (file, out) = (fixture("etcd-3.6"), place.path().join("out.db"));
+    let args = ["repack", &file, text(&out), "--reset-root-password"];
+    for (answers, told) in [
+        (&["half\x03"][..], "stopped"),
+        (&["half\r", "\x04"], "stopped"),
+        (&["\r"], "empty"),
+        (&["a\r", "b\r", "a\r", "b\r", "a\r", "b\r"], "differed"),
+        (&["tab\tbed\r"], "control character"),
+    ] {
+        let refused = answer(&mut Terminal::new(), &args, answers).exits(2);
+        assert!(refused.err.contains(told), "{}", refused.err);
+    }
+    let long = format!("{}\r", "x".repeat(73));
+    let refused = answer(&mut Terminal::new(), &args, &[&long]).exits(2);
+    refused.says("72 bytes");
+    assert!(tree(place.path()).is_empty());
+}
+
+#[test]
+fn where_nobody_can_be_asked_the_way_is_shown() {
+    let place = tempfile::tempdir().expect("a directory");
+    let (file, out) = (fixture("etcd-3.6"), place.path().join("out.db"));
+    let args = ["repack", &file, text(&out), "--reset-root-password"];
+    let refused = Answer::from_output("repack", without_terminal(PROGRAM, &args));
+    refused.refuses(2).says("no terminal").says("htpasswd");
+    // One member of several.
+    let target = place.path().join("etcd");
+    let args = ["restore", &file, "--data-dir", text(&target), "--reset-root-password"];
+    ask(&args).refuses(2).says("--all-members").says("$2a$10$");
+    // A file where a hash may stand.
+    let swallowed = ["restore", "--data-dir", text(&target), "--reset-root-password", &file];
+    ask(&swallowed).exits(2).says("--reset-root-password=prompt");
+    assert!(tree(place.path()).is_empty());
+}
+
+#[test]
+fn a_path_gives_bytes_to_a_pipe_and_escapes_to_a_terminal() {
+    let place = tempfile::tempdir().expect("a directory");
+    let file = place.path().join("snap.db");
+    let object = br#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"c","namespace":"default"},"data":{"k":"a\u001b[31m\u202eb\tc\nd\u009b\u00e9"}}"#;
+    make_snapshot(&file, &[(b"/registry/configmaps/default/c", object)]);
+    let args = ["get", text(&file), "cm", "c", "-o", "jsonpath={.data.k}"];
+    let raw = "a\u{1b}[31m\u{202e}b\tc\nd\u{9b}\u{e9}";
+    assert_eq!(ask(&args).exits(0).text(), raw);
+    let mut terminal = Terminal::new();
+    let mut command = harness::program();
+    let mut child = command.args(args).stdout(terminal.program()).spawn().expect("started");
+    terminal.see("\u{e9}");
+    assert!(child.wait().expect("ended").success());
+    assert_eq!(terminal.seen().replace("\r\n", "\n"), "a\\x1b[31m\\u{202e}b\tc\nd\\u{9b}\u{e9}");
+
+    // JSON and YAML have escapes of their own, which mean the same.
+    for (form, escaped) in [
+        ("json", r#""a\u001b[31m\u202eb\tc\nd\u009bé""#),
+        ("jsonl", r#""a\u001b[31m\u202eb\tc\nd\u009bé""#),
+        ("yaml", r#""a\e[31m\u202Eb\tc\nd\x9Bé""#),
+    ] {
+        let answer = ask(&["get", text(&file), "cm", "c", "-o", form]).exits(0);
+        assert!(answer.text().contains(escaped), "{}", answer.text());
+        if form == "yaml" {
+            let value: serde_json::Value = yaml_serde::from_str(answer.text()).expect("YAML");
+            assert_eq!(value["data"]["k"], raw);
+        } else {
+            assert_eq!(answer.json()["data"]["k"], raw);
+        }
+    }
+    // Titles that were typed.
+    let columns = "custom-columns=A\u{202e}\u{1b}[1m:.metadata.name";
+    let table = ask(&["get", text(&file), "cm", "-o", columns]).exits(0);
+    assert!(!table.text().contains(['\u{202e}', '\u{1b}']), "{}", table.text());
+    let table = ask(&["get", text(&file), "cm", "-L", "x\u{202e}\u{9b}"]).exits(0);
+    assert!(!table.text().contains(['\u{202e}', '\u{9b}']), "{}", table.text());
+}
