@@ -84,6 +84,34 @@ fn the_page_tells_where_the_old_data_is_and_the_way_back_works() {
 }
 
 #[test]
+fn the_way_back_has_the_directory_of_the_wal() {
+    // Moved whole, or piece by piece out of a directory that holds other things.
+    for others in [false, true] {
+        let place = place();
+        let (target, wal) = (place.path().join("etcd"), place.path().join("a wal"));
+        old_member(&target, Some(&wal));
+        if others {
+            fs::write(wal.join("keep.me"), "precious").expect("written");
+        }
+        let flags = ["--force", "--force", "--wal-dir", text(&wal)];
+        let answer = restore(&fixture("etcd-3.6"), &target, &flags).exits(0);
+        let start = format!("start etcd on them with --wal-dir '{}'", text(&wal));
+        let answer = answer.says(&start);
+        let ways = answer.text().lines().map(str::trim).filter(|line| line.contains(" && mv "));
+        let script: Vec<&str> = ways.collect();
+        assert_eq!(script.len(), 2, "{script:?}");
+        Answer::of(std::process::Command::new("sh").args(["-ec", &script.join("\n")])).exits(0);
+        assert!(
+            is_old(&target.join("member/snap/db"))
+                && is_old(&wal.join(SEGMENT))
+                && is_old(&wal.join("0.tmp"))
+        );
+        assert_eq!(wal.join("keep.me").exists(), others);
+        assert!(aside(&wal).is_empty() && aside(place.path()).is_empty());
+    }
+}
+
+#[test]
 fn without_anything_there_force_changes_nothing() {
     for exists in [false, true] {
         let place = place();
