@@ -588,6 +588,17 @@ fn a_file_that_may_not_be_read_exits_2() {
 // Answers.
 
 #[test]
+fn a_fifo_that_nobody_writes_to_is_not_waited_for() {
+    let place = tempfile::tempdir().expect("a directory");
+    let fifo = place.path().join("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().is_ok_and(|done| done.success()));
+    for command in ["verify", "status", "keys", "pages"] {
+        ask(&[command, &text(&fifo)]).refuses(2).says("nobody writes to it");
+    }
+    ask(&["verify", "/dev/zero"]).refuses(2).says("device");
+}
+
+#[test]
 fn a_closed_pipe_ends_quietly() {
     let place = place();
     let file = place.path().join("long.db");

@@ -239,6 +239,8 @@ fn the_next_steps_name_each_node() {
             format!("rsync -aS {} root@10.20.30.{node}:/var/lib/etcd/", text(&out.join(name).join("member")));
         assert!(answer.text().contains(&line), "{line}\n{}", answer.text());
     }
+    let wal = answer.text().lines().find(|line| line.starts_with("  WAL ")).expect("a line on the WAL");
+    assert!(wal.contains("each member's own member/wal"), "{wal}");
     let tar = place.path().join("tar");
     all(&fixture("etcd-3.6"), &tar, &["--tar"]).exits(0).says("ssh root@10.20.30.102 'mkdir");
 }

@@ -113,12 +113,13 @@ fn what_fits_nothing_moves_nothing_and_is_told() {
 #[test]
 fn words_for_one_revision_are_one_state_and_one_database() {
     let place = place();
-    let done = |name: &str, flags: &[&str]| {
+    let of = |file: &str, name: &str, flags: &[&str]| {
         let target = place.path().join(name);
-        let answer = restore(&fixture("etcd-3.6"), &target, flags).exits(0).json();
+        let answer = restore(&fixture(file), &target, flags).exits(0).json();
         let db = fs::read(target.join("member/snap/db")).expect("there");
         (answer["state"].as_str().expect("a state").to_owned(), answer["revisionAfter"].as_i64(), db)
     };
+    let done = |name: &str, flags: &[&str]| of("etcd-3.6", name, flags);
     let now = done("now", &["--compact", "now"]);
     let revision = now.1.expect("a revision").to_string();
     let number = done("number", &["--compact", &revision]);
@@ -131,7 +132,7 @@ fn words_for_one_revision_are_one_state_and_one_database() {
     assert!(implied == asked, "{} {}", implied.0, asked.0);
     assert_ne!(done("kept", &["--detach-leases", "--bump-revision", "0"]).0, implied.0);
     // Nobody has to log in there, so there is nothing to turn off.
-    assert!(done("defrag", &["--defrag"]) == done("off", &["--disable-auth"]));
+    assert!(of(KUBERNETES, "defrag", &["--defrag"]) == of(KUBERNETES, "off", &["--disable-auth"]));
 }
 
 #[test]

@@ -117,6 +117,8 @@ impl From<SourceError> for Failure {
                 io::ErrorKind::PermissionDenied => {
                     failure.hint("backups of etcd are usually readable for root only: try sudo")
                 }
+                io::ErrorKind::Unsupported => failure
+                    .hint("name a file; or start what writes to it first: what comes down a pipe is read into memory"),
                 _ => failure
                     .hint("the system refused it: check the disk, or copy the file to another one first"),
             },
