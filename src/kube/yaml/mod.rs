@@ -224,6 +224,7 @@ fn through_json(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::display::acts_on_display;
     use crate::kube::json;
     use proptest::prelude::*;
 
@@ -238,16 +239,25 @@ mod tests {
     #[test]
     fn objects_are_written_as_upstream_writes_them() {
         let mut wrong = Vec::new();
+        let mut escaped = 0;
         for (index, line) in CASES.lines().enumerate() {
             let case: serde_json::Value = serde_json::from_str(line).expect("a line of JSON");
             let value = json::parse(case["in"].as_str().expect("text").as_bytes()).expect("sound");
             let (found, expected) = (yaml(&value), case["yaml"].as_str().expect("text"));
-            if found != expected {
+            // Upstream leaves what turns the direction of writing.
+            let acts = |c: char| !matches!(c, '\n' | '\u{2028}' | '\u{2029}') && acts_on_display(c);
+            if expected.contains(acts) {
+                let input = case["in"].as_str().expect("text");
+                let data: serde_json::Value = yaml_serde::from_str(&found).expect("YAML");
+                assert_eq!(data, serde_json::from_str::<serde_json::Value>(input).expect("JSON"), "{found}");
+                assert!(!found.contains(acts), "{found}");
+                escaped += 1;
+            } else if found != expected {
                 let at = found.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
                 wrong.push((index, at.map(|(found, expected)| (found.to_owned(), expected.to_owned()))));
             }
         }
-        assert!(CASES.lines().count() > 500);
+        assert!(CASES.lines().count() > 500 && (1..20).contains(&escaped), "{escaped} have escapes");
         assert!(wrong.is_empty(), "{} differ: {:#?}", wrong.len(), wrong.iter().take(20).collect::<Vec<_>>());
     }
 
