@@ -163,32 +163,39 @@ pub(crate) fn main() -> ExitCode {
         Err(code) => return code,
     };
     etcdsnap::source::install_fault_guard();
-    let progress = Progress::default();
-    let evidence = cli.global.evidence.as_deref();
-    let evidence = match evidence.map(|path| Evidence::begin(path, cli.command.inputs())).transpose() {
-        Ok(evidence) => evidence,
-        Err(failure) => return failure.report(),
-    };
-    let witnessed = Witnessed::new(io::stdout(), evidence.is_some());
-    let mut out = BufWriter::with_capacity(1 << 16, witnessed);
-    let mut context =
-        Context { global: &cli.global, out: &mut out, progress: &progress, written: Vec::new() };
-    let start = Instant::now();
-    let result = run(&cli.command, &mut context);
-    let written = std::mem::take(&mut context.written);
-    // What was answered so far comes first; a reader that left is no error.
-    let flushed = out.flush().map_err(Failure::from);
-    let mut result = result.and_then(|outcome| flushed.map(|()| outcome));
-    if let Some(evidence) = evidence {
-        result = evidence.finish(result, out.get_mut().account(), &written);
-    }
-    if cli.global.verbose {
-        tell(format_args!("took {:.3} s", start.elapsed().as_secs_f64()));
-    }
-    match result {
-        Ok(Outcome::Yes) => ExitCode::SUCCESS,
-        Ok(Outcome::No) => ExitCode::from(1),
-        Err(failure) => failure.report(),
+    cli.answer(io::stdout())
+}
+
+impl Cli {
+    /// Does what was typed, with `stdout` for the answer.
+    pub(crate) fn answer(&self, stdout: impl Write + Send) -> ExitCode {
+        let progress = Progress::default();
+        let evidence = self.global.evidence.as_deref();
+        let evidence = match evidence.map(|path| Evidence::begin(path, self.command.inputs())).transpose() {
+            Ok(evidence) => evidence,
+            Err(failure) => return failure.report(),
+        };
+        let witnessed = Witnessed::new(stdout, evidence.is_some());
+        let mut out = BufWriter::with_capacity(1 << 16, witnessed);
+        let mut context =
+            Context { global: &self.global, out: &mut out, progress: &progress, written: Vec::new() };
+        let start = Instant::now();
+        let result = run(&self.command, &mut context);
+        let written = std::mem::take(&mut context.written);
+        // What was answered so far comes first; a reader that left is no error.
+        let flushed = out.flush().map_err(Failure::from);
+        let mut result = result.and_then(|outcome| flushed.map(|()| outcome));
+        if let Some(evidence) = evidence {
+            result = evidence.finish(result, out.get_mut().account(), &written);
+        }
+        if self.global.verbose {
+            tell(format_args!("took {:.3} s", start.elapsed().as_secs_f64()));
+        }
+        match result {
+            Ok(Outcome::Yes) => ExitCode::SUCCESS,
+            Ok(Outcome::No) => ExitCode::from(1),
+            Err(failure) => failure.report(),
+        }
     }
 }
 
