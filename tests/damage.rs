@@ -394,6 +394,7 @@ bytes! {
         b.count(BRANCH, 3);
     } => [
         "data-lost history/revision-gap page 10",
+        "suspicious tree/elements-apart page 14, element 0",
         "suspicious history/version-step x4 page 10",
     ];
     a_leaf_without_keys sample(), |b| {
@@ -408,9 +409,31 @@ bytes! {
         b.count(LEAF, 4);
     } => [
         "data-lost history/revision-gap page 7",
+        "suspicious tree/elements-apart page 6, element 0",
         "suspicious history/born-twice page 8",
         "suspicious history/version-step page 8",
     ];
+    the_last_leaf_without_its_last_key sample(), |b| {
+        // The newest revision is gone, and nothing in the history contradicts that.
+        let last = *b.leaves().last().expect("leaves");
+        let at = b.at(last, 10);
+        let count = b.word(at) as u16 - 1;
+        b.count(last, count);
+    } => ["suspicious tree/elements-apart page 12, element 0"];
+    the_last_branch_without_its_last_child sample(), |b| {
+        b.count(NEXT_BRANCH, 2);
+    } => ["suspicious tree/elements-apart page 15, element 0"];
+    a_small_bucket_without_its_last_entry sample(), |b| {
+        let page = b.bucket("members") + 16;
+        b.set(page + 10, &2u16.to_le_bytes());
+    } => [
+        "suspicious tree/elements-apart page 18, element 0",
+        "note membership/voter-without-member",
+    ];
+    a_small_bucket_without_its_only_entry sample(), |b| {
+        let page = b.bucket("cluster") + 16;
+        b.set(page + 10, &0u16.to_le_bytes());
+    } => ["suspicious tree/inline-slack page 18"];
     more_elements_than_a_page_has_room_for sample(), |b| {
         b.count(LEAF, 0xFFFF);
     } => [
@@ -844,7 +867,7 @@ content! {
     a_value_with_fields_nobody_knows |s| {
         let more = message(&[(9, Ok(1)), (100, Err(b"more"))]);
         s.key[of(31)].value.extend(more);
-    } => [];
+    } => ["suspicious history/record-form page 7"];
     another_mod_revision_inside |s| { s.key[of(31)] = put("k01", 31, 11, 3); s.key[of(31)].value[8] ^= 1; } => ["suspicious history/mod-revision page 7"];
     a_revision_missing_above_the_compact_revision |s| { s.key.remove(of(31)); } => [
         "data-lost history/revision-gap page 7",
@@ -888,6 +911,13 @@ content! {
         "data-lost history/nothing-to-delete page 12",
         "data-lost history/write-marked-deleted page 12",
     ];
+    a_record_with_a_field_that_etcd_does_not_have |s| {
+        // The tag of field 5, the value, turned into that of field 7 by one bit.
+        let mut changed = put("new", 62, 62, 1);
+        let tag = changed.value.iter().position(|byte| *byte == 0x2a).expect("a value");
+        changed.value[tag] ^= 0x10;
+        s.key.push(changed);
+    } => ["suspicious history/record-form page 12"];
     a_write_under_no_key |s| { s.key.push(record(62, Put { key: b"", ..write(62) })); } => ["suspicious history/empty-key page 12"];
     the_record_of_a_bumped_restore |s| { s.key.push(entry(revision(900, 0), "")); } => [];
     a_nested_bucket_among_the_records |s| {

@@ -218,6 +218,24 @@ fault_kinds! {
         other_end: u64,
     } = "elements-overlap", expected("data that begins at or after byte {other_end} of the page"),
         found("data that begins at byte {start}");
+    /// Bytes of a page between its elements that belong to none of them: bbolt
+    /// writes key after key without a gap. Where the table was made shorter, or a
+    /// size smaller, something is missing there.
+    ElementsApart {
+        /// Where the data of this element begins, from the start of the page.
+        start: u64,
+        /// Where that of the element before it ends, or the table.
+        before: u64,
+    } = "elements-apart", expected("data that begins at byte {before} of the page, right behind what is before it"),
+        found("data that begins at byte {start}");
+    /// Bytes behind the last element of a page inside a bucket's value.
+    InlineSlack {
+        /// Where the elements end, from the start of that page.
+        end: u64,
+        /// Where the bucket's value ends.
+        region: u64,
+    } = "inline-slack", expected("a bucket's value that ends with its last element, at byte {end}"),
+        found("{region} bytes");
     /// A leaf element with flags that bbolt never writes.
     ElementFlags {
         /// The flags.

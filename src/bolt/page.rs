@@ -430,6 +430,44 @@ impl<'a> Page<'a> {
         }
     }
 
+    /// The first bytes of a leaf that belong to no element, before the data of the
+    /// element that is named, or behind all of them in a page inside a bucket's value,
+    /// which is cut to size. `elements` are all that the page has, as read from it.
+    pub(crate) fn leaf_gap(&self, elements: &[LeafElement<'a>]) -> Option<(Option<u32>, FaultKind)> {
+        let mut before = self.table_end() as u64;
+        for element in elements {
+            let start = element.data_offset().0.saturating_sub(self.offset.0);
+            if start > before {
+                return Some((Some(element.index), FaultKind::ElementsApart { start, before }));
+            }
+            before = start.saturating_add(element.key_value.len() as u64);
+        }
+        let (is_inline, region) = (self.id.0 == 0, self.bytes.len() as u64);
+        (is_inline && before < region).then_some((None, FaultKind::InlineSlack { end: before, region }))
+    }
+
+    /// The first element of a branch page whose key does not follow the one before it.
+    /// `None` also if not all of them can be read, for which there are other words.
+    pub(crate) fn branch_gap(&self) -> Option<(u32, FaultKind)> {
+        let mut gap = None;
+        let mut before = self.table_end() as u64;
+        for element in self.branch_elements().ok()? {
+            let BranchElement { index, key, .. } = element.ok()?;
+            let at = HEADER_SIZE.saturating_mul(index as usize).saturating_add(HEADER_SIZE);
+            let start = (at as u64).saturating_add(u64::from(u32_le(self.bytes, at)?));
+            if gap.is_none() && start != before {
+                let kind = if start > before {
+                    FaultKind::ElementsApart { start, before }
+                } else {
+                    FaultKind::ElementsOverlap { start, other_end: before }
+                };
+                gap = Some((index, kind));
+            }
+            before = start.saturating_add(key.len() as u64);
+        }
+        gap
+    }
+
     fn outside(&self, at: usize) -> FaultKind {
         let field =
             |offset: usize| at.checked_add(offset).and_then(|at| u32_le(self.bytes, at)).map_or(0, u64::from);

@@ -137,6 +137,9 @@ pub(crate) fn for_each_child<'a>(
     mut each: impl FnMut(BranchElement<'a>, Bounds<'a>),
 ) -> Result<(), Irregular> {
     let elements = page.branch_elements().map_err(|_| Irregular)?;
+    if page.branch_gap().is_some() {
+        return Err(Irregular);
+    }
     let mut pending: Option<BranchElement<'a>> = None;
     for element in elements {
         let element = element.map_err(|_| Irregular)?;
@@ -250,6 +253,9 @@ pub(crate) fn careful<'a>(
                     Ok(_) if page.count == 0 => lose(FaultKind::EmptyBranch),
                     Ok(_) => {
                         count.add(&page);
+                        if let Some((index, kind)) = page.branch_gap() {
+                            fault(ListFault { page: id, element: Some(index), kind, lost: None });
+                        }
                         let keys = KeyBudget::new(&page);
                         stack.push(Frame { page, bounds, next: 0, previous: None, keys });
                     }

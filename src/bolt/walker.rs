@@ -325,10 +325,16 @@ impl<'w, 'a, F: Fold<'a>> Walker<'w, 'a, F> {
         if page.count == 0 && !root {
             push(None, FaultKind::EmptyLeaf, None);
         }
+        let mut as_written = true;
         page.leaf_elements(elements, |element, kind| {
+            as_written = false;
             let lost = !matches!(kind, FaultKind::ElementFlags { .. } | FaultKind::ElementsOverlap { .. });
             push(element, kind, lost.then_some(bounds));
         });
+        // An element that was left out leaves a gap of its own.
+        if as_written && let Some((element, kind)) = page.leaf_gap(elements) {
+            push(element, kind, None);
+        }
         let ascending = elements.iter().zip(elements.iter().skip(1)).all(|(a, b)| a.key() < b.key());
         let above = |key| bounds.lower.is_none_or(|lower| key >= lower);
         let below = |key| bounds.upper.is_none_or(|upper| key < upper);

@@ -132,6 +132,10 @@ pub(crate) fn meaning(code: &str) -> (&'static str, Option<&'static str>) {
             "bbolt never writes this: something else has changed the file.",
             Some("Prefer another copy if there is one."),
         ),
+        "elements-apart" | "inline-slack" => (
+            "Bytes that belong to no entry, where bbolt leaves none: entries may be missing, or cut short.",
+            Some("Use another copy. If there is none, `etcdsnap carve` shows what such bytes hold."),
+        ),
         "not-a-freelist" | "freelist-too-long" => (
             "The list of free pages is damaged, and etcd would crash on it at start.",
             Some("A restore does not need the list; restore from another copy if there is one."),
@@ -174,6 +178,7 @@ pub(crate) fn meaning(code: &str) -> (&'static str, Option<&'static str>) {
         | "version"
         | "first-version"
         | "tombstone-content"
+        | "record-form"
         | "empty-key"
         | "revision-repeated"
         | "version-step"

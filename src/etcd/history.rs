@@ -55,6 +55,9 @@ pub enum HistoryFaultKind {
     /// A write's message under the key of a tombstone: the write is lost, and the
     /// key is gone.
     WriteMarkedDeleted,
+    /// A message with a field that etcd's records do not have, or fields in another
+    /// order.
+    Form,
     /// A write under the empty key that is not a restore's bump record.
     EmptyKey,
     /// The same revision as the record before, once as write, once as deletion.
@@ -102,6 +105,7 @@ impl HistoryFaultKind {
             Self::TombstoneContent => "tombstone-content",
             Self::DeletionUnmarked => "deletion-unmarked",
             Self::WriteMarkedDeleted => "write-marked-deleted",
+            Self::Form => "record-form",
             Self::EmptyKey => "empty-key",
             Self::Repeated => "revision-repeated",
             Self::Gap { .. } => "revision-gap",
@@ -191,6 +195,9 @@ pub(crate) fn is_consistent(record: &Record<'_>) -> bool {
 impl RevisionOrder {
     fn alone(record: &Record<'_>, log: &mut HistoryLog) {
         let kv = &record.kv;
+        if !record.as_written {
+            log.push(record, HistoryFaultKind::Form);
+        }
         if record.tombstone {
             if is_write(record) {
                 log.push(record, HistoryFaultKind::WriteMarkedDeleted);
@@ -364,17 +371,35 @@ mod tests {
             version,
             ..KeyValue::default()
         };
-        Record { revision: Revision { main, sub }, tombstone: false, kv, offset: FileOffset(0) }
+        Record {
+            revision: Revision { main, sub },
+            tombstone: false,
+            as_written: true,
+            kv,
+            offset: FileOffset(0),
+        }
     }
 
     fn deletion(main: i64) -> Record<'static> {
         let kv = KeyValue { key: b"k", ..KeyValue::default() };
-        Record { revision: Revision { main, sub: 0 }, tombstone: true, kv, offset: FileOffset(0) }
+        Record {
+            revision: Revision { main, sub: 0 },
+            tombstone: true,
+            as_written: true,
+            kv,
+            offset: FileOffset(0),
+        }
     }
 
     fn bump(main: i64) -> Record<'static> {
         let kv = KeyValue::default();
-        Record { revision: Revision { main, sub: 0 }, tombstone: false, kv, offset: FileOffset(0) }
+        Record {
+            revision: Revision { main, sub: 0 },
+            tombstone: false,
+            as_written: true,
+            kv,
+            offset: FileOffset(0),
+        }
     }
 
     /// Codes of what the order check finds, the records cut into two runs at

@@ -41,9 +41,19 @@ impl<'a> KeyValue<'a> {
     /// on who reads it.
     #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, WireFault> {
+        Self::parse_with_form(bytes).map(|(parsed, _)| parsed)
+    }
+
+    /// Reads the value of a record, and says whether it is as etcd writes it: known
+    /// fields alone, in order.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    #[inline]
+    pub(crate) fn parse_with_form(bytes: &'a [u8]) -> Result<(Self, bool), WireFault> {
         match Self::parse_usual(bytes) {
-            Some(parsed) => Ok(parsed),
-            None => Self::parse_any(bytes),
+            Some(parsed) => Ok((parsed, true)),
+            None => Self::parse_any(bytes).map(|parsed| (parsed, false)),
         }
     }
 

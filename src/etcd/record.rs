@@ -14,6 +14,9 @@ pub struct Record<'a> {
     pub revision: Revision,
     /// Whether it deletes its key.
     pub tombstone: bool,
+    /// Whether its message has the form that etcd gives it: known fields alone, in
+    /// order. In any other a field was damaged, and is missed by all readers.
+    pub as_written: bool,
     /// What was written.
     pub kv: KeyValue<'a>,
     /// Where its leaf element stands in the file.
@@ -45,7 +48,8 @@ impl<'a> Record<'a> {
             return Err(RecordFault::Bucket);
         }
         let RevisionKey { revision, tombstone } = RevisionKey::parse(element.key())?;
-        Ok(Self { revision, tombstone, kv: KeyValue::parse(element.value())?, offset: element.offset })
+        let (kv, as_written) = KeyValue::parse_with_form(element.value())?;
+        Ok(Self { revision, tombstone, as_written, kv, offset: element.offset })
     }
 
     /// Reads again the record whose leaf element stands at `offset`.

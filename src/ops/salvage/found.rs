@@ -88,9 +88,9 @@ impl Found {
     /// The record, if it is one.
     pub(super) fn record<'a>(&self, file: &'a [u8]) -> Option<Record<'a>> {
         let (_, value) = self.entry(file)?;
-        let kv = KeyValue::parse(value).ok()?;
+        let (kv, as_written) = KeyValue::parse_with_form(value).ok()?;
         let offset = FileOffset(self.at);
-        Some(Record { revision: self.revision(), tombstone: self.tombstone, kv, offset })
+        Some(Record { revision: self.revision(), tombstone: self.tombstone, as_written, kv, offset })
     }
 
     /// The user's key; of a record that is not whole, as far as it is there.

@@ -96,6 +96,10 @@ fn words(fault: &HistoryFault) -> (String, String) {
         HistoryFaultKind::WriteMarkedDeleted => {
             ("a deletion with its key alone".into(), format!("the write of revision {main}"))
         }
+        HistoryFaultKind::Form => (
+            "the six fields that a record has, in order".into(),
+            "a field that etcd does not know, or another order: a field may be missing".into(),
+        ),
         HistoryFaultKind::EmptyKey => ("a key of at least one byte".into(), "an empty key".into()),
         HistoryFaultKind::Repeated => {
             ("every revision once".into(), format!("revision {revision} as write and as deletion"))

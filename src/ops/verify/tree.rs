@@ -41,6 +41,8 @@ fn class(kind: &FaultKind) -> (Check, Grade) {
         FaultKind::EmptyLeaf
         | FaultKind::ElementFlags { .. }
         | FaultKind::ElementsOverlap { .. }
+        | FaultKind::ElementsApart { .. }
+        | FaultKind::InlineSlack { .. }
         | FaultKind::UnevenDepth { .. }
         | FaultKind::NestedInInline => (Check::Tree, Grade::Suspicious),
         // Keys out of order are not found by whoever looks for them.

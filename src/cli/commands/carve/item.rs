@@ -98,7 +98,8 @@ impl<'i, 'a> Item<'i, 'a> {
     fn object(&self) -> Result<Value<'static>, String> {
         match self.remnant {
             Remnant::Record { revision, tombstone, kv } => {
-                let record = Record { revision, tombstone, kv, offset: self.found.spot.offset };
+                let record =
+                    Record { revision, tombstone, as_written: true, kv, offset: self.found.spot.offset };
                 let stored = StoredObject {
                     namespace: self.label.namespace.as_deref(),
                     name: &self.label.name,
