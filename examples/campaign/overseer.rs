@@ -1,7 +1,7 @@
 //! The process that looks after the workers: it starts them, reads what they tell,
 //! and notes which step it was when one dies or stalls.
 
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -110,12 +110,12 @@ impl Lane<'_> {
         match message {
             Message::Case { number, kind, places } => {
                 let places: Vec<&str> = places.iter().map(|place| place.words()).collect();
-                println!("mutation {number}: {}, in: {}", kind.words(), places.join(", "));
+                say(&format!("mutation {number}: {}, in: {}", kind.words(), places.join(", ")));
             }
             Message::Done { number, step, came } => {
                 let steps = self.schedule.steps(*number);
                 let step = steps.get(*step).map_or_else(String::new, |step| self.schedule.words(*step));
-                println!("{came:?}: {step}");
+                say(&format!("{came:?}: {step}"));
             }
         }
     }
@@ -145,4 +145,9 @@ impl Lane<'_> {
         });
         Ok((child, receiver))
     }
+}
+
+/// A line for whoever listens.
+fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
 }
