@@ -1,6 +1,3 @@
 #![no_main]
 
-#[path = "../doors.rs"]
-mod doors;
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| doors::envelope(bytes));
+etcdsnap_fuzz::door!("envelope");

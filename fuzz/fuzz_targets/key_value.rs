@@ -1,0 +1,3 @@
+#![no_main]
+
+etcdsnap_fuzz::door!("key_value");
