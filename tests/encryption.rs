@@ -223,6 +223,15 @@ fn errors_name_the_place_and_the_fault() {
     assert_eq!(typed, "line 1, column 10: invalid type: integer, expected a string");
 }
 
+#[test]
+fn a_file_that_a_parser_would_need_minutes_for_is_refused_unread() {
+    // libyaml looks at every open map for each of its tokens.
+    let text = "{a: ".repeat(1 << 18);
+    assert_eq!(Keyring::parse(text.as_bytes()).err(), Some(ConfigError::TooLong));
+    let fits = [&b"{}"[..], &b" ".repeat(Keyring::LIMIT - 2)].concat();
+    assert!(matches!(Keyring::parse(&fits).err(), Some(ConfigError::Kind { .. })));
+}
+
 /// No eight characters of `secret` stand in `text`.
 fn keeps(secret: &str, text: &str) -> bool {
     secret.as_bytes().windows(8).all(|part| !text.contains(std::str::from_utf8(part).expect("ASCII")))

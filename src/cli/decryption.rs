@@ -23,9 +23,6 @@ pub(crate) struct Decryption {
     encryption_config: Option<PathBuf>,
 }
 
-/// No key file is longer.
-const LIMIT: usize = 1 << 20;
-
 impl Decryption {
     /// The keys, if a file was named.
     ///
@@ -39,7 +36,7 @@ impl Decryption {
                 "it is the file that the API server has as --encryption-provider-config; usually readable for root only",
             )
         })?;
-        if text.len() > LIMIT {
+        if text.len() > Keyring::LIMIT {
             return Err(Failure::new(format!("{shown} is too large to be an encryption configuration"))
                 .hint("it is the file that the API server has as --encryption-provider-config"));
         }
@@ -65,8 +62,8 @@ fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, bool)> {
     let metadata = file.metadata()?;
     let everyone = metadata.is_file() && metadata.mode() & 0o004 != 0;
     // Of full size from the start: a vector that grows leaves copies behind.
-    let mut text = Zeroizing::new(Vec::with_capacity(LIMIT + 64));
-    file.take(LIMIT as u64 + 1).read_to_end(&mut text)?;
+    let mut text = Zeroizing::new(Vec::with_capacity(Keyring::LIMIT + 64));
+    file.take(Keyring::LIMIT as u64 + 1).read_to_end(&mut text)?;
     Ok((text, everyone))
 }
 

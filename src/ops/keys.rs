@@ -53,13 +53,18 @@ pub(super) fn options<'s>(settings: &Settings<'s>) -> WalkOptions<'s> {
 /// Ranges of a few hundred or thousand keys each, by a sample of the records: what
 /// is made of a few ranges at a time is in memory.
 fn ranges<'a>(db: &Db<'a>) -> Ranges<'a> {
-    const PAGES_PER_RANGE: u64 = 1024;
     const SAMPLES_PER_RANGE: u32 = 8;
-    let count = db.meta.high_water_mark.0.checked_div(PAGES_PER_RANGE).unwrap_or(0);
-    let count = u16::try_from(count).unwrap_or(u16::MAX);
+    let count = range_count(db);
     let elements = sample(db, schema::KEY, u32::from(count).saturating_mul(SAMPLES_PER_RANGE));
     let keys = elements.iter().filter_map(|element| KeyValue::key_of(element.value()));
     Ranges::of_sample(keys.collect(), count)
+}
+
+/// By the pages that are there, not by those that a meta claims.
+fn range_count(db: &Db<'_>) -> u16 {
+    const PAGES_PER_RANGE: u64 = 1024;
+    let count = db.image.page_limit().checked_div(PAGES_PER_RANGE).unwrap_or(0);
+    u16::try_from(count).unwrap_or(u16::MAX)
 }
 
 impl<'a> KeyListing<'a> {
@@ -121,4 +126,31 @@ impl<'a> KeyListing<'a> {
 
 fn is_visible(live: &LiveKey<'_>) -> bool {
     !live.key.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bolt::{Meta, PageId, PageSize, TxId};
+
+    #[test]
+    fn a_small_file_that_claims_to_be_large_is_sampled_as_a_small_one() {
+        let meta = |high_water_mark| Meta {
+            page_size: PageSize::new(1024).expect("a page size"),
+            root: PageId(2),
+            sequence: 0,
+            freelist: None,
+            high_water_mark: PageId(high_water_mark),
+            txid: TxId(1),
+        };
+        let count = |claimed, pages: usize| {
+            let mut file = [meta(claimed).to_page(0), meta(claimed).to_page(1)].concat();
+            file.resize(pages * 1024, 0);
+            range_count(&Db::open(&file).expect("sound metas"))
+        };
+        assert_eq!(count(4, 4), 0);
+        assert_eq!(count(1 << 50, 4), 0);
+        assert_eq!(count(4096, 4096), 4);
+        assert_eq!(count(1 << 50, 4096), 4);
+    }
 }

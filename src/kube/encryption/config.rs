@@ -18,6 +18,7 @@ use serde::de::IgnoredAny;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::faulty::{ConfigError, Fault, Invalid, Odd, Remark, decode_error};
+use super::keyring::Keyring;
 use super::rules::GroupResource;
 use crate::kube::envelope::Provider;
 
@@ -123,6 +124,9 @@ impl Config {
     pub(super) fn parse(text: &[u8]) -> Result<Self, ConfigError> {
         if text.is_empty() {
             return Err(ConfigError::Empty);
+        }
+        if text.len() > Keyring::LIMIT {
+            return Err(ConfigError::TooLong);
         }
         let head: Option<Head> = decode(text)?;
         let Head { api_version, kind } = head.unwrap_or_default();

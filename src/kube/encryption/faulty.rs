@@ -1,5 +1,7 @@
 //! What can be wrong with a configuration file, in words without its secrets.
 
+use super::keyring::Keyring;
+
 /// Why a file is no configuration that a server could use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -7,6 +9,9 @@ pub enum ConfigError {
     /// It has no bytes.
     #[error("it is empty")]
     Empty,
+    /// Longer than any such file.
+    #[error("it has more than {} bytes, which no encryption configuration has", Keyring::LIMIT)]
+    TooLong,
     /// It is neither YAML nor JSON, or has other fields or types of values than
     /// a configuration.
     #[error("{}{what}", position(*.place))]

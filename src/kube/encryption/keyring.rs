@@ -120,6 +120,11 @@ impl std::fmt::Debug for Keyring {
 }
 
 impl Keyring {
+    /// A file of more bytes than this is none: a hundred keys need a tenth. The time
+    /// that a YAML parser needs grows with the square of the length if lists are
+    /// opened and never closed; at this length it is seconds.
+    pub const LIMIT: usize = 128 << 10;
+
     /// Reads a configuration file, YAML or JSON. The caller wipes `text`.
     ///
     /// # Errors
