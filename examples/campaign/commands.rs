@@ -84,6 +84,7 @@ pub(crate) fn commands(sound: &Path) -> Result<Vec<CommandLine>, Box<dyn std::er
         add("keys {file}", &[]);
         add("keys {file} -o json", &[]);
         add("value {file} -o json", &[&key]);
+        add("history {file} --patch -o json", &[&key]);
         add("list {file}", &[]);
         add("list {file} -A", &[]);
         add("get {file} -A", &[&types]);

@@ -217,7 +217,13 @@ mod tests {
             value: b"",
             lease: 0,
         };
-        Record { revision: Revision { main, sub: 0 }, tombstone: version == 0, kv, offset: FileOffset(0) }
+        Record {
+            revision: Revision { main, sub: 0 },
+            tombstone: version == 0,
+            kv,
+            offset: FileOffset(0),
+            as_written: true,
+        }
     }
 
     fn missing(records: Vec<Record<'static>>) -> Vec<Option<(i64, i64)>> {
