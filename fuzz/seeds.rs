@@ -27,7 +27,7 @@ pub(crate) fn of(door: &str) -> Vec<Vec<u8>> {
         "key_value" => records(),
         "lease" => entries_of("lease").map(joined).collect(),
         "member" => members(),
-        "auth" => ["authUsers", "authRoles", "alarm"].into_iter().flat_map(|name| of_bucket(name)).collect(),
+        "auth" => ["authUsers", "authRoles", "alarm"].into_iter().flat_map(of_bucket).collect(),
         "raft" => logs().iter().flat_map(|log| messages(log)).chain(snap_files()).collect(),
         "wal" => logs(),
         "snap_file" => snap_files(),

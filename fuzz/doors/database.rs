@@ -243,7 +243,7 @@ pub(super) fn restore(bytes: &[u8]) {
     let left = |folder: &Path| fs::read_dir(folder).expect("a folder").count();
     assert_eq!(left(folder.path()), 0, "a preview writes nothing");
     // A refusal writes 64 MB first: not every one is waited for.
-    if foreseen.is_err() && choice(bytes) % 16 != 0 {
+    if foreseen.is_err() && !choice(bytes).is_multiple_of(16) {
         return;
     }
     let refused = foreseen.as_ref().is_ok_and(|foreseen| foreseen.refusal.is_some());
