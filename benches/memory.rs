@@ -93,7 +93,8 @@ fn main() {
         drop(written.unwrap());
     });
     measure("restore", live, || restored(&snapshot, Changes::default(), &settings));
-    let without_events = Selection { drop_prefixes: vec![b"/registry/events/".to_vec()], ..Selection::default() };
+    let without_events =
+        Selection { drop_prefixes: vec![b"/registry/events/".to_vec()], ..Selection::default() };
     let selection = Changes { selection: without_events, ..Changes::default() };
     let kept = keys::keys(&db, Vec::new(), None, &settings).unwrap();
     let kept = kept.iter().filter(|live| !live.key.starts_with(b"/registry/events/")).count() as u64;
