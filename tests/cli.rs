@@ -530,6 +530,27 @@ fn what_was_skipped_is_said_by_every_command() {
 }
 
 #[test]
+fn what_was_left_out_is_counted() {
+    let place = place();
+    let file = place.path().join("damaged.db");
+    let mut bytes = snapshot_bytes();
+    let db = etcdsnap::bolt::Db::open(&bytes).expect("a database");
+    let (records, _) = etcdsnap::bolt::small_bucket(&db, b"key");
+    let element = usize::try_from(records.first().expect("a record").offset.0).expect("small");
+    // The size of its value: it would end far behind its page.
+    bytes[element + 12..element + 16].copy_from_slice(&1_000_000u32.to_le_bytes());
+    fs::write(&file, bytes).expect("written");
+    let all = ask(&["keys", &fixture("etcd-3.6")]).exits(0).text().lines().count();
+    for args in [&["keys"][..], &["list"], &["get"]] {
+        let more: &[&str] = if args == ["get"] { &["pods", "-A"] } else { &[] };
+        let answer = ask(&[args, &[&text(&file)], more, &["--skip-damaged"]].concat());
+        let answer =
+            answer.exits(1).says("left out: 1 entry of a damaged page; they hold what was written in ");
+        assert!(args != ["keys"] || answer.text().lines().count() >= all - 1);
+    }
+}
+
+#[test]
 fn a_locked_file_exits_2_and_names_etcd() {
     let place = place();
     let (file, target) = (place.path().join("db"), place.path().join("etcd"));

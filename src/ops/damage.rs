@@ -1,7 +1,8 @@
 //! Damage on the way to an answer, and whether there can be one.
 
-use crate::bolt::{Db, FaultLog, WalkReport, bucket_names};
+use crate::bolt::{Db, Excerpt, FaultLog, WalkReport, bucket_names};
 use crate::etcd::record::UnreadableLog;
+use crate::etcd::revision::RevisionKey;
 use crate::etcd::schema;
 
 use super::{OpError, Settings};
@@ -36,6 +37,69 @@ impl Damage {
             None if self.is_empty() || settings.skip_damaged => Ok(self),
             None => Err(OpError::Damaged { damage: Box::new(self) }),
         }
+    }
+}
+
+/// What an answer is made without, as far as that is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Records that could be reached and not be read.
+    pub records: u64,
+    /// Entries of pages that could be read otherwise.
+    pub entries: u64,
+    /// Pages that could not be read, each with all that it leads to.
+    pub pages: u64,
+    /// Main revisions that were written on these: from the first up to, but without, the
+    /// last, which is missing if there is no end. In order and apart from each other.
+    pub revisions: Vec<(i64, Option<i64>)>,
+    /// Whether there is so much damage that not all of it was kept: then these are the
+    /// least.
+    pub more: bool,
+}
+
+impl LeftOut {
+    /// How many revisions there are at most; `None` if some have no end.
+    pub fn revision_count(&self) -> Option<u64> {
+        self.revisions.iter().try_fold(0u64, |sum, (first, end)| {
+            Some(sum.saturating_add(end.as_ref()?.saturating_sub(*first).max(0).unsigned_abs()))
+        })
+    }
+}
+
+impl Damage {
+    /// What an answer that passes over this is made without.
+    pub fn left_out(&self) -> LeftOut {
+        let mut left = LeftOut { records: self.records.count, ..LeftOut::default() };
+        let mut spans: Vec<(i64, Option<i64>)> = Vec::new();
+        let kept = self.tree.sorted();
+        left.more = kept.len() as u64 != self.tree.len();
+        for fault in kept.into_iter().filter(|fault| fault.lost.is_some()) {
+            // An element of a branch leads to a page, one of a leaf has a place of its own.
+            let is_entry = fault.place.element.is_some() && fault.place.offset.is_some();
+            let to = if is_entry { &mut left.entries } else { &mut left.pages };
+            *to = to.saturating_add(1);
+            let Some(lost) = fault.lost.as_ref().filter(|_| fault.bucket.as_deref() == Some(schema::KEY))
+            else {
+                continue;
+            };
+            let main = |key: &Excerpt| RevisionKey::parse(&key.bytes).ok().map(|key| key.revision.main);
+            let first = lost.lower.as_ref().map_or(Some(0), main);
+            let end = lost.upper.as_ref().map_or(Some(None), |key| main(key).map(Some));
+            if let (Some(first), Some(end)) = (first, end) {
+                // A revision may go on behind its first change.
+                spans.push((first, end.map(|end| end.max(first.saturating_add(1)))));
+            }
+        }
+        spans.sort_unstable();
+        for (first, end) in spans {
+            match left.revisions.last_mut() {
+                Some((_, before)) if before.is_none_or(|before| first <= before) => {
+                    *before = before.zip(end).map(|(before, end)| before.max(end));
+                }
+                _ => left.revisions.push((first, end)),
+            }
+        }
+        left
     }
 }
 
@@ -93,5 +157,56 @@ impl std::fmt::Display for Lost {
             Self::AllBuckets => f.write_str("the list of buckets"),
             Self::Bucket(name) => write!(f, "bucket {}", name.escape_ascii()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bolt::{Fault, FaultKind, FileOffset, KeyRange, PageId, Place};
+    use crate::etcd::revision::Revision;
+
+    fn key(main: i64) -> Excerpt {
+        let revision = Revision { main, sub: 0 };
+        Excerpt::of(&crate::etcd::revision::RevisionKey { revision, tombstone: false }.to_bytes())
+    }
+
+    fn fault(element: Option<u32>, lower: Option<i64>, upper: Option<i64>) -> Fault {
+        let place = Place { page: Some(PageId(3)), element, offset: element.map(|_| FileOffset(4000)) };
+        let lost = KeyRange { lower: lower.map(key), upper: upper.map(key) };
+        let kind = FaultKind::KeySize { size: 0 };
+        Fault { place, bucket: Some(schema::KEY.into()), kind, lost: Some(Box::new(lost)) }
+    }
+
+    fn left(faults: Vec<Fault>) -> LeftOut {
+        let mut damage = Damage::default();
+        faults.into_iter().for_each(|fault| damage.tree.push(fault));
+        damage.left_out()
+    }
+
+    #[test]
+    fn what_is_left_out_is_counted_and_its_revisions_are_joined() {
+        let found = left(vec![
+            fault(None, Some(20), Some(30)),
+            fault(Some(2), Some(25), Some(27)),
+            fault(Some(5), Some(40), Some(40)),
+        ]);
+        assert_eq!((found.records, found.entries, found.pages, found.more), (0, 2, 1, false));
+        assert_eq!(found.revisions, [(20, Some(30)), (40, Some(41))]);
+        assert_eq!(found.revision_count(), Some(11));
+    }
+
+    #[test]
+    fn where_a_tree_has_no_end_the_number_of_revisions_is_not_known() {
+        let found = left(vec![fault(None, Some(20), None), fault(None, None, Some(3))]);
+        assert_eq!(found.revisions, [(0, Some(3)), (20, None)]);
+        assert_eq!(found.revision_count(), None);
+    }
+
+    #[test]
+    fn of_more_damage_than_is_kept_it_is_the_least() {
+        let many = (0..1500u32).map(|index| fault(Some(index), Some(2), Some(3))).collect();
+        let found = left(many);
+        assert!(found.more && found.entries == FaultLog::KEPT as u64);
     }
 }

@@ -35,7 +35,7 @@ use crate::etcd::hash_kv::OutOfWindow;
 use crate::etcd::snapshot::{Snapshot, SnapshotError};
 use crate::source::SourceError;
 
-pub use damage::{Damage, Lost};
+pub use damage::{Damage, LeftOut, Lost};
 
 /// What every operation may be told.
 #[derive(Debug, Clone, Copy)]

@@ -8,7 +8,7 @@ use etcdsnap::etcd::keyspace::LiveKey;
 use etcdsnap::etcd::lease::LeaseId;
 use etcdsnap::etcd::record::Record;
 use etcdsnap::ops::keys::{KeyListing, keys};
-use etcdsnap::ops::{OpError, prepare};
+use etcdsnap::ops::{LeftOut, OpError, prepare};
 use serde::Serialize;
 
 use super::{ListFormat, SCHEMA_VERSION};
@@ -16,7 +16,8 @@ use crate::cli::failure::Failure;
 use crate::cli::input::{self, HexBytes, Reading, Threads};
 use crate::cli::output::columns::{Columns, Rows};
 use crate::cli::output::json;
-use crate::cli::output::text::{hex, safe, safe_cow};
+use crate::cli::output::size::grouped;
+use crate::cli::output::text::{count, hex, safe, safe_cow};
 use crate::cli::{Context, Outcome, progress};
 
 /// Which keys there are
@@ -217,5 +218,39 @@ pub(super) fn skipped(context: &mut Context<'_>, damage: &etcdsnap::ops::Damage)
     }
     context.out.flush()?;
     context.say(format_args!("warning: damage was skipped, the answer is not complete: {damage}"));
+    if let Some(line) = left_out(&damage.left_out()) {
+        context.say(format_args!("  left out: {line}"));
+    }
     Ok(Outcome::No)
+}
+
+/// How much an answer was made without, as far as that is known.
+fn left_out(left: &LeftOut) -> Option<String> {
+    let mut parts = Vec::new();
+    for (number, one, more) in [
+        (left.records, "record that cannot be read", "records that cannot be read"),
+        (left.entries, "entry of a damaged page", "entries of damaged pages"),
+        (left.pages, "page with all that it leads to", "pages with all that they lead to"),
+    ] {
+        if number > 0 {
+            parts.push(count(number, one, more));
+        }
+    }
+    if parts.is_empty() {
+        return None;
+    }
+    let mut line = format!("{}{}", if left.more { "at least " } else { "" }, parts.join(", "));
+    if let (Some((first, _)), Some((_, end))) = (left.revisions.first(), left.revisions.last()) {
+        let first = grouped(first.unsigned_abs());
+        let span = match (end, left.revision_count()) {
+            (Some(end), Some(1)) => format!("in revision {}", grouped(end.saturating_sub(1).unsigned_abs())),
+            (Some(end), Some(number)) => {
+                let last = grouped(end.saturating_sub(1).unsigned_abs());
+                format!("in up to {} between {first} and {last}", count(number, "revision", "revisions"))
+            }
+            _ => format!("in revisions from {first} on"),
+        };
+        line.push_str(&format!("; they hold what was written {span}, which keys is not known"));
+    }
+    Some(line)
 }
