@@ -13,7 +13,7 @@ use etcdsnap::ops::carve::{Carved, Found, Relation, carve};
 use etcdsnap::ops::{OpError, Progress, Settings};
 use etcdsnap::source::Source;
 use proptest::prelude::*;
-use support::store::{Put, Store, deletion, lease, member, message, put, revision};
+use support::store::{Built, Put, Store, deletion, lease, member, message, put, revision};
 use support::{
     Entry, NO_FREELIST, Pages, bucket, entry, fixtures, inline_bucket, leaf_image, seal, tree_bucket,
 };
@@ -538,4 +538,69 @@ fn the_samples_of_other_tests_hold_what_their_page_left_behind() {
         assert!(carved.found.is_empty(), "{:?}", carved.found);
         assert_eq!(carved.searched.foreign, 1);
     });
+}
+
+/// The revisions of the records on a page.
+fn revisions_of(built: &Built, page: u64) -> Vec<i64> {
+    let count = built.word(built.at(page, 10)) & 0xFFFF;
+    let main = |index| {
+        let at = built.data(page, index);
+        i64::from_be_bytes(built.file[at..at + 8].try_into().expect("a revision"))
+    };
+    (0..count as usize).map(main).collect()
+}
+
+fn tells(file: &[u8], main: i64) -> bool {
+    told(file).iter().any(|line| line.contains(&format!("@{main} ")) && !line.contains("fragment"))
+}
+
+/// A leaf of the sample of `tests/damage.rs`.
+const LEAF: u64 = 6;
+
+#[test]
+fn a_page_in_use_that_cannot_be_read_is_searched() {
+    let sound = Store::sample(60).build();
+    let revisions = revisions_of(&sound, LEAF);
+    let damages: [(usize, &[u8]); 5] =
+        [(8, &[0x10, 0]), (8, &[1, 0]), (8, &[0x55, 0x55]), (10, &[0x84, 3]), (0, &[0xEE; 16])];
+    for (offset, bytes) in damages {
+        let mut built = sound.clone();
+        built.set(built.at(LEAF, offset), bytes);
+        for main in &revisions {
+            assert!(tells(&built.file, *main), "{offset} {bytes:?}: {main} in {:#?}", told(&built.file));
+        }
+    }
+}
+
+#[test]
+fn an_element_in_use_that_is_no_record_is_searched_with_what_is_around_it() {
+    let sound = Store::sample(60).build();
+    let revisions = revisions_of(&sound, LEAF);
+    for (field, difference) in [(8, -7), (8, 9), (12, -9), (12, 9), (12, 200), (4, 3), (4, 70), (12, 600)] {
+        let mut built = sound.clone();
+        let at = built.element(LEAF, 2) + field;
+        let word = built.word(at).wrapping_add_signed(difference);
+        built.set(at, &word.to_le_bytes());
+        assert!(tells(&built.file, revisions[2]), "{field} {difference}: {:#?}", told(&built.file));
+    }
+}
+
+#[test]
+fn pages_that_were_moved_by_some_bytes_are_found() {
+    let built = Store::sample(60).build();
+    let all: Vec<i64> = built.leaves().iter().flat_map(|leaf| revisions_of(&built, *leaf)).collect();
+    for more in [1usize, 8, 100, 512] {
+        let mut file = built.file.clone();
+        let at = 5 * built.page_size;
+        file.splice(at..at, std::iter::repeat_n(0xEE, more));
+        let lines = told(&file);
+        for main in &all {
+            assert!(
+                lines.iter().any(|line| line.contains(&format!("@{main} "))),
+                "{more}: {main} in {lines:#?}"
+            );
+        }
+        // What stood in inline buckets has no form of its own outside of pages.
+        assert!(lines.iter().any(|line| line.starts_with("lease ")), "{more}: {lines:#?}");
+    }
 }

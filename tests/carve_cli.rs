@@ -223,3 +223,32 @@ fn what_is_no_database_is_refused_with_a_way_to_go_on() {
     asked(&folder.path().join("packed.gz"), &["--out-dir", directory.to_str().expect("a path")]).refuses(1);
     assert!(!directory.exists());
 }
+
+#[test]
+fn a_type_that_there_is_not_is_refused_and_one_that_was_not_found_is_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = made_up(folder.path());
+    asked(&file, &["nosuchtype"]).exits(1).says("there is no resource type \"nosuchtype\"");
+    for known in ["pods", "member", "key", "secrets,user"] {
+        asked(&file, &[known]).exits(0);
+    }
+    // A type of which nothing was found, but that is alive.
+    let alive = fixture("k8s-1.35-objects");
+    let rows = ask(&["list", &alive, "-A", "-o", "name"]).exits(0);
+    let custom =
+        rows.text().lines().filter_map(|line| line.split('/').next()).find(|name| name.contains(".example"));
+    if let Some(custom) = custom {
+        ask(&["carve", &alive, custom]).exits(0);
+    }
+}
+
+#[test]
+fn of_what_holds_nothing_of_etcd_it_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("noise");
+    let noise: Vec<u8> = (0..100_000u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    for bytes in [noise, vec![0; 70_000]] {
+        fs::write(&file, bytes).expect("written");
+        asked(&file, &[]).exits(1).says("there is nothing of etcd in it");
+    }
+}

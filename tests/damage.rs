@@ -605,6 +605,17 @@ bytes! {
         "data-lost history/revision-gap page 6",
         "suspicious history/version-step page 8",
     ];
+    a_value_that_takes_what_others_have sample(), |b| {
+        let at = b.element(LEAF, 2);
+        // To the last byte of its page.
+        let (key, data) = (b.word(at + 8) as usize, b.data(LEAF, 2));
+        let rest = b.at(LEAF, 0) + b.page_size - data - key;
+        b.set(at + 12, &u32::try_from(rest).expect("small").to_le_bytes());
+    } => [
+        "data-lost tree/elements-too-large page 6, element 2",
+        "data-lost history/revision-gap page 6",
+        "suspicious history/version-step page 8",
+    ];
     a_key_in_the_element_table sample(), |b| {
         let at = b.element(LEAF, 2);
         b.set(at + 4, &8u32.to_le_bytes());
@@ -1137,7 +1148,7 @@ fn sixty_five_thousand_elements_that_share_one_huge_value() {
     expect(
         &support::seal(pages.finish(root, NO_FREELIST, 8)),
         &[
-            "data-lost tree/elements-too-large page 2, element 1",
+            "data-lost tree/elements-too-large x65534 page 2, element 1",
             "data-lost history/record-unreadable page 2",
         ],
     );

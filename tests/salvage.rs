@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use etcdsnap::bolt::{Db, FileOffset, PageId, leaves_forward, whole_leaf};
 use etcdsnap::etcd::snapshot::Snapshot;
 use etcdsnap::etcd::state::State;
-use etcdsnap::ops::salvage::{self, Base, BucketState, Doubt, Report, SalvageError, WhyLost};
+use etcdsnap::ops::salvage::{Base, BucketState, Doubt, Report, SalvageError, WhyLost};
 use etcdsnap::ops::verify;
 use etcdsnap::ops::{Progress, Settings, hashkv, status};
 use etcdsnap::source::Source;
@@ -45,7 +45,7 @@ fn main_of(key: &[u8]) -> i64 {
 /// Salvages a file; the result verifies.
 fn salvaged(file: &[u8]) -> (Report, Vec<u8>) {
     let source = ask::source(file);
-    let plan = salvage::plan(&source).expect("something to save");
+    let plan = ask::salvage(&source).expect("something to save");
     let bytes = plan.to_bytes().expect("written");
     assert_eq!(bytes.len() as u64, plan.size() + 32);
     let report = ask::verify(&bytes);
@@ -371,7 +371,7 @@ fn authentication_that_nobody_could_use_is_switched_off() {
 fn in_what_is_no_database_nothing_is_found() {
     for bytes in [vec![], vec![0; 100_000], b"text".repeat(9999), vec![0xff; 5000]] {
         let source = Source::from_bytes("x", bytes);
-        assert!(matches!(salvage::plan(&source), Err(SalvageError::Nothing { .. })));
+        assert!(matches!(ask::salvage(&source), Err(SalvageError::Nothing { .. })));
     }
 }
 
@@ -452,7 +452,7 @@ fn never_makes_anything_up(truth: &[u8], page_size: usize, mutations: &[Mutation
         mutate(&mut file, page_size, mutation);
     }
     let source = Source::from_bytes("mutated.db", file.clone());
-    match salvage::plan(&source) {
+    match ask::salvage(&source) {
         Err(SalvageError::Nothing { .. }) => {}
         Err(error) => panic!("{error}"),
         Ok(_) => {
@@ -483,7 +483,7 @@ proptest! {
 #[test]
 fn options_of_verify_do_not_matter_to_what_is_saved() {
     let source = ask::source(&sample().file);
-    let plan = salvage::plan(&source).expect("sound");
+    let plan = ask::salvage(&source).expect("sound");
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("out.db");
     let progress = Progress::default();

@@ -52,10 +52,12 @@ pub use meta::{Meta, MetaFault, MetaFields, NO_FREELIST, PageSize};
 pub use ordered::ordered;
 pub use page::{BranchElement, LeafElement, PageFlags, RawHeader};
 pub use patch::{Entries, Patch, PatchError, Patched};
-pub use relic::{Relic, RelicElement, RelicKind, RelicPart, relics};
+pub use relic::{Relic, RelicElement, RelicKind, RelicPart, page_begins, relic_jobs, relics};
 pub use sample::sample;
 pub(crate) use survey::buckets_of_root;
-pub use survey::{BrokenPage, Edges, KeySpan, Survey, Surveyor, inline_entries, vacancies, whole_leaf};
+pub use survey::{
+    BrokenPage, Edges, KeySpan, Survey, Surveyor, Trust, inline_entries, vacancies, whole_leaf,
+};
 pub use unreached::{Gap, GapKind, Unreached, all_unreached, walk_unreached};
 pub use walk::{
     BucketCounts, PageCounts, WalkOptions, WalkReport, bucket_names, last_element, small_bucket,

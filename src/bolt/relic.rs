@@ -4,12 +4,18 @@
 //! always from its first byte on. So where a header stands, the newest page of
 //! that place begins, and reaches to the next header or to a page in use; of
 //! older, longer pages only the tails are left behind it, without a header.
+//!
+//! Damage takes headers away and moves pages. A leaf is known by its table alone, too,
+//! and where no page begins at a page's place, at any other byte.
 
+use memchr::memmem;
+
+use super::bucket::{BUCKET_HEADER_SIZE, BucketRoot};
 use super::meta::PageSize;
-use super::page::{BUCKET_FLAG, HEADER_SIZE, MAX_KEY_SIZE, PageFlags, RawHeader};
+use super::page::{BUCKET_FLAG, HEADER_SIZE, MAX_KEY_SIZE, PageFlags, RawHeader, apart};
 use super::unreached::{end_of_branch, end_of_freelist};
-use super::{FileOffset, Gap, GapKind};
-use crate::codec::fixed::u32_le;
+use super::{FileOffset, Gap, GapKind, PageId};
+use crate::codec::fixed::{u32_le, u64_le};
 
 /// A stretch of bytes, and what it seems to have been.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +33,8 @@ pub struct Relic {
 pub enum RelicKind {
     /// A leaf page.
     Leaf,
-    /// A leaf page whose header is gone and whose table of elements is not.
+    /// A leaf page whose header is gone, wrong, or not where a page begins, and whose
+    /// table of elements is there.
     Headless,
     /// A branch page.
     Branch,
@@ -69,13 +76,78 @@ pub fn relics(bytes: &[u8], gaps: &[Gap], page_size: PageSize) -> Vec<Relic> {
     let mut found = Vec::new();
     for gap in gaps {
         let end = gap.start.0.saturating_add(gap.length).min(bytes.len() as u64);
-        if gap.kind == GapKind::Slack {
+        // Elements that are refused do not begin where a page does.
+        let is_page = gap.start.0.is_multiple_of(page_size.bytes());
+        if gap.kind == GapKind::Slack || gap.kind == GapKind::Refused && !is_page {
             push(&mut found, gap.start.0, end, RelicKind::Raw);
         } else {
             pages(bytes, gap.start.0, end, page_size, &mut found);
         }
     }
-    found
+    displaced(bytes, found)
+}
+
+/// Runs of `relics` that have some size together, to be worked on side by side.
+pub fn relic_jobs(relics: &[Relic]) -> Vec<&[Relic]> {
+    const BYTES: u64 = 1 << 20;
+    let mut jobs = Vec::new();
+    let mut rest = relics;
+    while !rest.is_empty() {
+        let mut bytes = 0u64;
+        let count = rest.iter().take_while(|relic| {
+            let is_room = bytes < BYTES;
+            bytes = bytes.saturating_add(relic.length);
+            is_room
+        });
+        let Some((job, behind)) = rest.split_at_checked(count.count().max(1)) else { break };
+        jobs.push(job);
+        rest = behind;
+    }
+    jobs
+}
+
+/// Whether a page seems to begin at `at`, which is a page's place.
+pub fn page_begins(bytes: &[u8], at: FileOffset, page_size: PageSize) -> bool {
+    begins(bytes, at.0, bytes.len() as u64, page_size, true).is_some()
+}
+
+/// Whether `page` begins with the table of a leaf, of some elements and without a break.
+pub(super) fn has_table(page: &[u8]) -> bool {
+    Table::headless(page).is_some_and(|table| table.is_whole && table.count > 1)
+}
+
+/// Finds leaves in stretches without a form: bytes were put in or taken away in front of
+/// them, so that they do not stand where pages do; or they are those of inline buckets,
+/// on a page of which nothing else is left.
+///
+/// Looks at every place where the flags of a leaf may stand. What is found is not looked
+/// into again, so the cost follows the bytes.
+fn displaced(bytes: &[u8], found: Vec<Relic>) -> Vec<Relic> {
+    /// Where a leaf's flags stand in its header.
+    const FLAGS: usize = 8;
+    let flags = memmem::Finder::new(&[2, 0]);
+    let mut all = Vec::with_capacity(found.len());
+    for relic in found {
+        if relic.kind != RelicKind::Raw {
+            all.push(relic);
+            continue;
+        }
+        let area = relic.bytes(bytes);
+        let mut position = 0usize;
+        let offset = |at: usize| relic.start.0.saturating_add(at as u64);
+        for hit in flags.find_iter(area) {
+            let Some(at) = hit.checked_sub(FLAGS).filter(|at| *at >= position) else { continue };
+            let page = area.get(at..).unwrap_or_default();
+            // Of one that breaks off, the end is not known: its records have a form of their own.
+            let Some(table) = Table::of_leaf(page).filter(|table| table.is_whole) else { continue };
+            let end = at.saturating_add(table.data_end).min(area.len());
+            push(&mut all, offset(position), offset(at), RelicKind::Raw);
+            push(&mut all, offset(at), offset(end), RelicKind::Headless);
+            position = end;
+        }
+        push(&mut all, offset(position), offset(area.len()), RelicKind::Raw);
+    }
+    all
 }
 
 fn push(found: &mut Vec<Relic>, start: u64, end: u64, kind: RelicKind) {
@@ -126,13 +198,16 @@ fn begins(
     if header.is_plausible(page_size.pages_in(at), size) {
         let kind = match header.flags {
             PageFlags::LEAF => RelicKind::Leaf,
+            // A leaf that says to be something else: no other page has a table like it.
+            _ if Table::headless(page).is_some() => RelicKind::Headless,
             PageFlags::BRANCH => RelicKind::Branch,
             _ => RelicKind::Freelist,
         };
         return Some((kind, u64::from(header.overflow).saturating_add(1).saturating_mul(size)));
     }
-    // Inside a page that has its header, nothing else begins without one.
-    let table = is_outside.then(|| Table::headless(page)).flatten()?;
+    // Inside a page that has its header, that takes more: what is stored there could
+    // look like a table.
+    let table = Table::headless(page).filter(|table| is_outside || table.is_whole && table.count > 1)?;
     let length = (table.data_end as u64).checked_next_multiple_of(size)?;
     Some((RelicKind::Headless, length))
 }
@@ -143,6 +218,8 @@ struct Table {
     count: u32,
     /// Where the data of the last of them ends.
     data_end: usize,
+    /// Whether these are all that there were.
+    is_whole: bool,
 }
 
 impl Table {
@@ -168,7 +245,19 @@ impl Table {
             met = met.checked_add(1)?;
         }
         // One element alone could be chance if there should be more of them.
-        (met >= count.min(2)).then_some(Self { count: u32::try_from(met).ok()?, data_end: next })
+        let is_whole = met == count;
+        (met >= count.min(2)).then_some(Self { count: u32::try_from(met).ok()?, data_end: next, is_whole })
+    }
+
+    /// The table of a leaf that has its header, but for its number.
+    fn of_leaf(page: &[u8]) -> Option<Self> {
+        let header = RawHeader::read(page).filter(|header| header.flags == PageFlags::LEAF)?;
+        // The first key stands right behind the table: most of what is none is told by that.
+        let first = u32_le(page, HEADER_SIZE.checked_add(4)?)? as usize;
+        if first != HEADER_SIZE.checked_mul(usize::from(header.count))? {
+            return None;
+        }
+        Self::headless(page)
     }
 }
 
@@ -215,8 +304,8 @@ impl Relic {
 
     /// Hands over all that is in it, `file` being the whole file.
     ///
-    /// Elements together have no more bytes than the page; whatever claims more is
-    /// left out, as it is in pages that are in use.
+    /// Elements together have no more bytes than the page: of such that overlap only
+    /// those are handed over that are in nobody's way.
     pub fn read<'a>(&self, file: &'a [u8], mut each: impl FnMut(RelicPart<'a>)) {
         let bytes = self.bytes(file);
         match self.kind {
@@ -231,8 +320,11 @@ impl Relic {
             }
             RelicKind::Branch | RelicKind::Freelist => {
                 let count = RawHeader::read(bytes).map_or(0, |header| header.count);
+                // What is not what it says may be anything, from its header on.
                 let end = match self.kind {
+                    RelicKind::Branch if !is_branch(bytes, count) => HEADER_SIZE,
                     RelicKind::Branch => end_of_branch(bytes, count),
+                    _ if !is_freelist(bytes, count) => HEADER_SIZE,
                     _ => end_of_freelist(bytes, count),
                 };
                 rest(bytes, self.start, end, bytes.len(), &mut each);
@@ -247,25 +339,59 @@ impl<'a> RelicElement<'a> {
         self.key_value
     }
 
+    /// Where the bucket begins that this is, if it is one.
+    pub fn bucket(&self) -> Option<BucketRoot<'a>> {
+        let root = u64_le(self.value, 0).filter(|_| self.is_bucket)?;
+        if root != 0 {
+            return Some(BucketRoot::Tree(PageId(root)));
+        }
+        let before = self.key.len().saturating_add(BUCKET_HEADER_SIZE);
+        let offset = FileOffset(self.offset.0.saturating_add(before as u64));
+        let bytes = self.value.get(BUCKET_HEADER_SIZE..).filter(|bytes| bytes.len() >= HEADER_SIZE)?;
+        Some(BucketRoot::Inline { bytes, offset })
+    }
+
     /// Hands over what is in the inline page of a bucket's value. Nothing if the
     /// bucket has a tree of its own.
     pub fn read_inline(&self, mut each: impl FnMut(RelicPart<'a>)) {
-        const BUCKET: usize = super::bucket::BUCKET_HEADER_SIZE;
         let root = self.value.get(..8);
-        let Some(page) = self.value.get(BUCKET..).filter(|_| root == Some(&[0; 8])) else { return };
+        let Some(page) = self.value.get(BUCKET_HEADER_SIZE..).filter(|_| root == Some(&[0; 8])) else {
+            return;
+        };
         let Some(header) = RawHeader::read(page).filter(|header| header.flags == PageFlags::LEAF) else {
             return;
         };
-        let before = self.key.len().saturating_add(BUCKET);
+        let before = self.key.len().saturating_add(BUCKET_HEADER_SIZE);
         let start = FileOffset(self.offset.0.saturating_add(before as u64));
         read_leaf(page, start, u32::from(header.count), &mut each);
     }
 }
 
+/// Whether all keys of a branch lie inside it.
+fn is_branch(page: &[u8], count: u16) -> bool {
+    let table_end = HEADER_SIZE.saturating_mul(usize::from(count).saturating_add(1));
+    let fits = |index: usize| {
+        let at = HEADER_SIZE.checked_mul(index.checked_add(1)?)?;
+        let start = at.checked_add(u32_le(page, at)? as usize)?;
+        let size = u32_le(page, at.checked_add(4)?)?;
+        let end = start.checked_add(size as usize)?;
+        Some(start >= table_end && end <= page.len() && (1..=MAX_KEY_SIZE).contains(&size))
+    };
+    (0..usize::from(count)).all(|index| fits(index) == Some(true))
+}
+
+/// Whether the ids of a freelist ascend.
+fn is_freelist(page: &[u8], count: u16) -> bool {
+    let first = if count == u16::MAX { HEADER_SIZE.saturating_add(8) } else { HEADER_SIZE };
+    let ids = page.get(first..end_of_freelist(page, count)).unwrap_or_default();
+    let ids = ids.chunks_exact(8).filter_map(|id| u64_le(id, 0));
+    let mut previous = 1;
+    ids.into_iter().all(|id| std::mem::replace(&mut previous, id) < id)
+}
+
 fn read_leaf<'a>(page: &'a [u8], offset: FileOffset, count: u32, each: &mut impl FnMut(RelicPart<'a>)) {
     let table_end = HEADER_SIZE.saturating_mul((count as usize).saturating_add(1));
-    let mut budget = page.len().saturating_sub(table_end);
-    let mut spans: Vec<(usize, usize)> = Vec::new();
+    let mut elements = Vec::new();
     for index in 0..count as usize {
         let at = HEADER_SIZE.saturating_mul(index.saturating_add(1));
         if at >= page.len() {
@@ -273,16 +399,18 @@ fn read_leaf<'a>(page: &'a [u8], offset: FileOffset, count: u32, each: &mut impl
         }
         let Some((start, end)) = span(page, at).filter(|(start, _)| *start >= table_end) else { continue };
         let Some(element) = element(page, offset, at, start, end) else { continue };
-        let Some(left) = budget.checked_sub(element.key.len().saturating_add(element.value.len())) else {
-            break;
-        };
-        budget = left;
-        spans.push((start, end.min(page.len())));
-        each(RelicPart::Element(element));
+        elements.push((element, (start, end)));
     }
-    if !spans.is_sorted() {
+    let mut spans: Vec<(usize, usize)> = elements.iter().map(|(_, span)| *span).collect();
+    let in_order = spans.iter().zip(spans.iter().skip(1)).all(|(one, next)| one.1 <= next.0);
+    if !in_order {
+        let kept = apart(&spans, table_end);
+        let mut stays = kept.iter();
+        elements.retain(|_| stays.next() == Some(&true));
+        spans = elements.iter().map(|(_, span)| *span).collect();
         spans.sort_unstable();
     }
+    elements.into_iter().for_each(|(element, _)| each(RelicPart::Element(element)));
     let mut position = table_end.min(page.len());
     for (start, end) in spans {
         rest(page, offset, position, start, each);

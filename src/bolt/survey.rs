@@ -6,15 +6,21 @@
 //! its elements right behind the table and without gaps. Then a key that is not on it
 //! was not in the bucket. Of any other leaf each element stands for itself.
 
+use std::num::NonZeroUsize;
+
 use super::bucket::{Bucket, BucketRoot};
 use super::db::Db;
 use super::image::Image;
-use super::page::{LeafElement, Page, PageFlags};
+use super::meta::PageSize;
+use super::ordered::ordered;
+use super::page::{HEADER_SIZE, LeafElement, Page, PageFlags};
 use super::page_set::PageSet;
+use super::relic::has_table;
 use super::tree::{self, Bounds, BranchCount, MAX_DEPTH, Seen};
 use super::unreached::{Gap, GapKind};
 use super::walk::top_level_elements;
 use super::{FileOffset, PageId, Relic, RelicKind};
+use crate::codec::fixed::u32_le;
 
 /// Keys from `lower` up to, but without, `upper`. No key is empty, so that an empty
 /// `lower` is below all of them.
@@ -106,6 +112,17 @@ impl<'a> Survey<'a> {
     }
 }
 
+/// How far a whole leaf is trusted by who knows what belongs on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// It holds what it should, and all keys for which it vouches.
+    Full,
+    /// It vouches for its keys; but its bytes are to be searched, as any others.
+    Keys,
+    /// It vouches for nothing.
+    Nothing,
+}
+
 /// Surveys buckets of one file, each page for one of them.
 #[derive(Debug)]
 pub struct Surveyor<'a> {
@@ -127,62 +144,110 @@ impl<'a> Surveyor<'a> {
         page.is_ok_and(|page| page.flags == PageFlags::LEAF || page.flags == PageFlags::BRANCH)
     }
 
-    /// Reads the bucket at `root`. `each` gets what could be read of each leaf, in
-    /// order, and whether the leaf is whole.
-    pub fn bucket(&self, root: BucketRoot<'a>, mut each: impl FnMut(&[LeafElement<'a>], bool)) -> Survey<'a> {
+    /// Reads the bucket at `root`, one leaf after the other. `each` gets what could be
+    /// read of each, and whether the leaf is whole.
+    pub fn bucket(
+        &self,
+        root: BucketRoot<'a>,
+        mut each: impl FnMut(&[LeafElement<'a>], bool) + Send,
+    ) -> Survey<'a> {
+        let map = |elements: &[LeafElement<'a>], whole: bool| ((elements.to_vec(), whole), Trust::Full);
+        self.side_by_side(root, NonZeroUsize::MIN, map, |(elements, whole)| each(&elements, whole))
+    }
+
+    /// Reads the bucket at `root`. `map` gets what could be read of each leaf and whether
+    /// it is whole, and says how far it trusts the leaf. `join` gets what it made of them,
+    /// in order.
+    pub fn side_by_side<T: Send>(
+        &self,
+        root: BucketRoot<'a>,
+        threads: NonZeroUsize,
+        map: impl Fn(&[LeafElement<'a>], bool) -> (T, Trust) + Sync,
+        mut join: impl FnMut(T) + Send,
+    ) -> Survey<'a> {
+        /// Leaves that are read in one go.
+        const RUN: usize = 256;
         let mut broken = Vec::new();
         let seen = tree::careful(&self.image, &self.claimed, root, &mut BranchCount::default(), |event| {
-            let tree::Event::Fault(found) = event else { return };
-            if let Some(bounds) = found.lost {
-                let page = found.element.is_none().then_some(found.page);
-                broken.push(BrokenPage { page, span: KeySpan::of(&bounds) });
+            match event {
+                tree::Event::Fault(found) => {
+                    if let Some(bounds) = found.lost {
+                        let page = found.element.is_none().then_some(found.page);
+                        broken.push(BrokenPage { page, span: KeySpan::of(&bounds) });
+                    }
+                }
+                // What else it leads to is not known, so that it vouches for nothing.
+                tree::Event::Visited(visited) => {
+                    if visited.found.is_ok_and(|page| page.flags == PageFlags::BRANCH && !is_counted(page)) {
+                        broken
+                            .push(BrokenPage { page: Some(visited.id), span: KeySpan::of(&visited.bounds) });
+                    }
+                }
             }
         });
-        let mut elements = Vec::new();
-        for seen in seen {
-            let (page, bounds, root) = match seen {
-                Seen::Leaf { page, bounds, root } => (Ok(page), bounds, root),
-                Seen::Inline { bytes, offset } => {
-                    (Bucket::inline_page(bytes, offset), Bounds::default(), true)
-                }
-            };
-            let Ok(page) = page else {
-                broken.push(BrokenPage { page: None, span: KeySpan::of(&bounds) });
-                continue;
-            };
-            let inline = page.id.0 == 0;
-            let tail = PageId(page.id.0.saturating_add(1));
-            let shared =
-                if inline { None } else { self.claimed.insert_run(tail, u64::from(page.overflow)).err() };
-            let page = match shared {
-                None => page,
-                Some(shared) => page.cut(shared.0.saturating_sub(page.id.0), self.image.page_size().bytes()),
-            };
-            let span = KeySpan::of(&bounds);
-            let whole = read(&page, &mut elements)
-                && shared.is_none()
-                && (root || !elements.is_empty())
-                && elements.first().is_none_or(|first| span.contains(first.key()))
-                && elements.last().is_none_or(|last| span.contains(last.key()));
-            if whole {
-                if !inline {
-                    let _ = self.whole.insert_run(page.id, page.pages());
-                }
-            } else {
-                broken.push(BrokenPage { page: (!inline).then_some(page.id), span });
+        let read = |run: &&[Seen<'a>]| {
+            let mut elements = Vec::new();
+            let read = run.iter().map(|seen| self.leaf(seen, &mut elements, &map));
+            read.collect::<Vec<_>>()
+        };
+        let runs: Vec<&[Seen<'a>]> = seen.chunks(RUN).collect();
+        ordered(&runs, threads, read, |run| {
+            for (made, bad) in run {
+                broken.extend(bad);
+                made.into_iter().for_each(&mut join);
             }
-            each(&elements, whole);
-        }
+        });
         Survey::of(broken)
     }
 
-    /// Everything but metas and the whole leaves met so far, page by page.
+    /// Reads a leaf, and whether it is broken. Of an inline bucket that has none there is
+    /// nothing to make anything of.
+    fn leaf<T>(
+        &self,
+        seen: &Seen<'a>,
+        elements: &mut Vec<LeafElement<'a>>,
+        map: &impl Fn(&[LeafElement<'a>], bool) -> (T, Trust),
+    ) -> (Option<T>, Option<BrokenPage<'a>>) {
+        let (page, bounds, root) = match *seen {
+            Seen::Leaf { page, bounds, root } => (Ok(page), bounds, root),
+            Seen::Inline { bytes, offset } => (Bucket::inline_page(bytes, offset), Bounds::default(), true),
+        };
+        let Ok(page) = page else {
+            return (None, Some(BrokenPage { page: None, span: KeySpan::of(&bounds) }));
+        };
+        let inline = page.id.0 == 0;
+        let tail = PageId(page.id.0.saturating_add(1));
+        let shared =
+            if inline { None } else { self.claimed.insert_run(tail, u64::from(page.overflow)).err() };
+        let page = match shared {
+            None => page,
+            Some(shared) => page.cut(shared.0.saturating_sub(page.id.0), self.image.page_size().bytes()),
+        };
+        let span = KeySpan::of(&bounds);
+        let whole = read(&page, elements)
+            && shared.is_none()
+            && !is_overwritten(&page, self.image.page_size())
+            && (root || !elements.is_empty())
+            && elements.first().is_none_or(|first| span.contains(first.key()))
+            && elements.last().is_none_or(|last| span.contains(last.key()));
+        let (made, trust) = map(elements, whole);
+        if !whole || trust == Trust::Nothing {
+            return (Some(made), Some(BrokenPage { page: (!inline).then_some(page.id), span }));
+        }
+        if !inline && trust == Trust::Full && is_filled_up(&page, elements) {
+            let _ = self.whole.insert_run(page.id, page.pages());
+        }
+        (Some(made), None)
+    }
+
+    /// Everything but the whole leaves met so far, page by page. The metas, too: where they
+    /// are broken, nobody knows how long a page is.
     pub fn rest(&self, file_size: u64) -> Vec<Gap> {
         let size = self.image.page_size().bytes();
         let pages = file_size.div_ceil(size);
         let mut gaps: Vec<Gap> = Vec::new();
         let mut open: Option<u64> = None;
-        for id in 2..=pages {
+        for id in 0..=pages {
             let taken = id == pages || self.whole.contains(PageId(id));
             match (taken, open) {
                 (false, None) => open = Some(id),
@@ -198,6 +263,33 @@ impl<'a> Surveyor<'a> {
         }
         gaps
     }
+}
+
+/// Whether another leaf stands where the page goes on behind its first page.
+fn is_overwritten(page: &Page<'_>, page_size: PageSize) -> bool {
+    let size = usize::try_from(page_size.bytes()).unwrap_or(usize::MAX);
+    let mut tails = (1..page.pages()).map_while(|number| {
+        let at = usize::try_from(number).ok()?.checked_mul(size)?;
+        page.bytes.get(at..)
+    });
+    tails.any(has_table)
+}
+
+/// Whether there are but zeros behind the last element, as bbolt fills pages up.
+fn is_filled_up(page: &Page<'_>, elements: &[LeafElement<'_>]) -> bool {
+    let end = elements.last().map_or(page.table_end() as u64, |last| {
+        let start = last.data_offset().0.saturating_sub(page.offset.0);
+        start.saturating_add(last.key_value().len() as u64)
+    });
+    let slack = usize::try_from(end).ok().and_then(|end| page.bytes.get(end..));
+    slack.is_none_or(|slack| slack.iter().all(|byte| *byte == 0))
+}
+
+/// Whether a branch has as many elements as it was written with: the first key stands
+/// right behind the table.
+fn is_counted(page: &Page<'_>) -> bool {
+    let first = u32_le(page.bytes, HEADER_SIZE).map(|position| HEADER_SIZE.saturating_add(position as usize));
+    first == Some(page.table_end())
 }
 
 /// Reads the elements of a leaf; whether they are as bbolt writes them.
@@ -279,23 +371,25 @@ impl<'a> Edges<'a> {
 }
 
 /// Between the last key below a child and the separator of the next there was nothing
-/// when a branch was written. Hands over these pairs of all branches among `relics`
-/// whose children still fit between their separators.
+/// when a branch was written. Hands over these pairs of all branches among `relics`, where
+/// the children on both sides still fit their separators.
 pub fn vacancies<'a>(image: &Image<'a>, relics: &[Relic], mut each: impl FnMut(&'a [u8], &'a [u8])) {
     let mut edges = Edges::new(*image);
     for relic in relics.iter().filter(|relic| relic.kind == RelicKind::Branch) {
         let Ok(page) = image.page(image.page_of(relic.start)) else { continue };
         let Ok(elements) = page.branch_elements() else { continue };
-        let mut previous: Option<super::BranchElement<'a>> = None;
+        // The last key below the child before, if that child fits its separator.
+        let mut previous: Option<&'a [u8]> = None;
         for element in elements.map_while(Result::ok) {
-            if let Some(child) = previous.replace(element)
-                && child.key < element.key
-                && let Some((first, last)) = edges.of(child.child)
-                && first >= child.key
+            // A separator that was damaged would speak against keys that are there: it
+            // counts only if the child behind it is there and fits it, too.
+            let fitting = edges.of(element.child).filter(|(first, _)| *first >= element.key);
+            if let (Some(last), Some(_)) = (previous, fitting)
                 && last < element.key
             {
                 each(last, element.key);
             }
+            previous = fitting.map(|(_, last)| last);
         }
     }
 }

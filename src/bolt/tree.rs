@@ -193,6 +193,8 @@ pub(crate) struct Visited<'v, 'a> {
     pub(crate) from: Option<(PageId, u32)>,
     /// Branches above.
     pub(crate) depth: u32,
+    /// The keys that it is to hold.
+    pub(crate) bounds: Bounds<'a>,
     /// The page, if it is a branch or a leaf that nothing else has claimed.
     pub(crate) found: Result<&'v Page<'a>, &'v FaultKind>,
 }
@@ -234,7 +236,7 @@ pub(crate) fn careful<'a>(
         if let Some((id, bounds, from)) = visit.take() {
             let depth = u32::try_from(stack.len()).unwrap_or(MAX_DEPTH);
             let found = claim_reporting(image, claimed, id);
-            event(Event::Visited(Visited { id, from, depth, found: found.as_ref() }));
+            event(Event::Visited(Visited { id, from, depth, bounds, found: found.as_ref() }));
             let mut fault = |fault| event(Event::Fault(fault));
             let mut lose = |kind| fault(ListFault { page: id, element: None, kind, lost: Some(bounds) });
             match found {

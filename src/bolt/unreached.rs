@@ -9,7 +9,7 @@ use super::bucket::Bucket;
 use super::db::Db;
 use super::fold::{Extent, Fold, LeafView};
 use super::meta::{META_OFFSET, META_SIZE};
-use super::page::{HEADER_SIZE, LeafElement, PageFlags};
+use super::page::{HEADER_SIZE, LeafElement, Page, PageFlags};
 use super::page_set::PageSet;
 use super::walk::{WalkOptions, WalkReport, pages_of, walk_claiming};
 use super::{FileOffset, PageId};
@@ -31,6 +31,9 @@ pub struct Gap {
 pub enum GapKind {
     /// Whole pages below the high-water mark that nothing uses.
     Free,
+    /// Whole pages that a tree leads to and that cannot be read; or what elements hold
+    /// that are not what they should be.
+    Refused,
     /// Room inside a page that is in use: between its elements or behind them.
     Slack,
     /// Whatever follows the last page.
@@ -45,6 +48,8 @@ pub struct Unreached {
     pub gaps: Vec<Gap>,
     /// Bytes of free pages.
     pub free: u64,
+    /// Bytes of pages in use that cannot be read.
+    pub refused: u64,
     /// Bytes of slack, zeros included.
     pub slack: u64,
     /// Bytes behind the last page.
@@ -54,7 +59,16 @@ pub struct Unreached {
 impl Unreached {
     /// All of it, in bytes.
     pub fn bytes(&self) -> u64 {
-        self.free.saturating_add(self.slack).saturating_add(self.beyond)
+        let inside = self.refused.saturating_add(self.slack);
+        self.free.saturating_add(inside).saturating_add(self.beyond)
+    }
+
+    /// Adds what the tree leads to, and whoever reads it refuses.
+    pub fn refuse(&mut self, refused: impl IntoIterator<Item = (FileOffset, u64)>) {
+        for (start, length) in refused {
+            self.push(start.0, start.0.saturating_add(length), GapKind::Refused);
+        }
+        self.gaps.sort_unstable_by_key(|gap| gap.start);
     }
 
     fn push(&mut self, start: u64, end: u64, kind: GapKind) {
@@ -64,6 +78,7 @@ impl Unreached {
         }
         let sum = match kind {
             GapKind::Free => &mut self.free,
+            GapKind::Refused => &mut self.refused,
             GapKind::Slack => &mut self.slack,
             GapKind::Beyond => &mut self.beyond,
         };
@@ -157,16 +172,20 @@ impl<'a> Fold<'a> for SlackFold {
     }
 
     fn leaf(&self, part: &mut Unreached, _: &Bucket<'a>, leaf: &LeafView<'_, 'a>) {
-        slack_of_leaf(&leaf.extent, leaf.elements, part);
+        slack_of_leaf(&leaf.extent, leaf.elements, leaf.page.is_some(), part);
     }
 
     fn join(&self, total: &mut Unreached, _: &Bucket<'a>, part: Unreached) {
         total.slack = total.slack.saturating_add(part.slack);
+        total.refused = total.refused.saturating_add(part.refused);
         total.gaps.extend(part.gaps);
     }
 }
 
-fn slack_of_leaf(extent: &Extent<'_>, elements: &[LeafElement<'_>], found: &mut Unreached) {
+fn slack_of_leaf(extent: &Extent<'_>, elements: &[LeafElement<'_>], is_page: bool, found: &mut Unreached) {
+    if extent.table_end > extent.bytes.len() {
+        return refuse(extent, is_page, found);
+    }
     let span = |element: &LeafElement<'_>| {
         let start = within(extent, element.data_offset());
         (start, start.saturating_add(element.key_value().len()))
@@ -187,6 +206,16 @@ fn slack_of_leaf(extent: &Extent<'_>, elements: &[LeafElement<'_>], found: &mut 
         spans.into_iter().for_each(&mut each);
     }
     slack(extent, position, extent.bytes.len(), found);
+}
+
+/// Notes all of a page whose table cannot be read.
+fn refuse(extent: &Extent<'_>, is_page: bool, found: &mut Unreached) {
+    if is_page {
+        let end = extent.start.0.saturating_add(extent.bytes.len() as u64);
+        found.push(extent.start.0, end, GapKind::Refused);
+    } else {
+        slack(extent, 0, extent.bytes.len(), found);
+    }
 }
 
 fn within(extent: &Extent<'_>, offset: FileOffset) -> usize {
@@ -225,7 +254,7 @@ fn slack_outside_leaves(db: &Db<'_>, bytes: &[u8], claimed: &PageSet, found: &mu
             && page.flags == PageFlags::LEAF
         {
             page.leaf_elements(&mut elements, |_, _| ());
-            slack_of_leaf(&page.extent(), &elements, found);
+            slack_of_leaf(&page.extent(), &elements, true, found);
         }
     }
     let mut next = 2;
@@ -239,6 +268,12 @@ fn slack_outside_leaves(db: &Db<'_>, bytes: &[u8], claimed: &PageSet, found: &mu
         let pages = 1u64.saturating_add(tail.count() as u64);
         next = id.0.saturating_add(pages);
         let used = match page.flags {
+            PageFlags::BRANCH if !is_sound_branch(&page) => {
+                if let Some(extent) = region(db.image.offset_of(id).0, pages) {
+                    refuse(&extent, true, found);
+                }
+                continue;
+            }
             PageFlags::BRANCH => end_of_branch(page.bytes, page.count),
             PageFlags::FREELIST => end_of_freelist(page.bytes, page.count),
             _ => continue,
@@ -247,6 +282,11 @@ fn slack_outside_leaves(db: &Db<'_>, bytes: &[u8], claimed: &PageSet, found: &mu
             slack(&extent, used, extent.bytes.len(), found);
         }
     }
+}
+
+/// Whether all elements of a branch can be read: else it may be something else.
+fn is_sound_branch(page: &Page<'_>) -> bool {
+    page.branch_elements().is_ok_and(|mut elements| elements.all(|element| element.is_ok()))
 }
 
 /// Where the keys of a branch end, from its start.

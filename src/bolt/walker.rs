@@ -325,15 +325,15 @@ impl<'w, 'a, F: Fold<'a>> Walker<'w, 'a, F> {
         if page.count == 0 && !root {
             push(None, FaultKind::EmptyLeaf, None);
         }
-        let mut as_written = true;
-        page.leaf_elements(elements, |element, kind| {
-            as_written = false;
-            let lost = !matches!(kind, FaultKind::ElementFlags { .. } | FaultKind::ElementsOverlap { .. });
-            push(element, kind, lost.then_some(bounds));
-        });
+        let mut found = Vec::new();
+        page.leaf_elements(elements, |element, kind| found.push((element, kind)));
         // An element that was left out leaves a gap of its own.
-        if as_written && let Some((element, kind)) = page.leaf_gap(elements) {
+        if found.is_empty() && let Some((element, kind)) = page.leaf_gap(elements) {
             push(element, kind, None);
+        }
+        for (element, kind) in found {
+            let lost = !matches!(kind, FaultKind::ElementFlags { .. } | FaultKind::ElementsOverlap { .. });
+            push(element, kind, lost.then(|| around(elements, element, bounds)));
         }
         let ascending = elements.iter().zip(elements.iter().skip(1)).all(|(a, b)| a.key() < b.key());
         let above = |key| bounds.lower.is_none_or(|lower| key >= lower);
@@ -362,5 +362,20 @@ impl<'w, 'a, F: Fold<'a>> Walker<'w, 'a, F> {
                 push(Some(element.index), kind, None);
             }
         }
+    }
+}
+
+/// The keys among which an element that cannot be read stood: between its neighbours.
+fn around<'a>(elements: &[LeafElement<'a>], element: Option<u32>, bounds: Bounds<'a>) -> Bounds<'a> {
+    let Some(index) = element else { return bounds };
+    let behind = elements.partition_point(|element| element.index < index);
+    let key = |at: usize| elements.get(at).map(LeafElement::key);
+    let lower =
+        behind.checked_sub(1).and_then(key).filter(|key| bounds.lower.is_none_or(|lower| *key >= lower));
+    let upper = key(behind).filter(|key| bounds.upper.is_none_or(|upper| *key < upper));
+    match (lower, upper) {
+        // Keys that are out of order say nothing of what is between them.
+        (Some(lower), Some(upper)) if lower >= upper => bounds,
+        _ => Bounds { lower: lower.or(bounds.lower), upper: upper.or(bounds.upper) },
     }
 }

@@ -11,6 +11,7 @@ use etcdsnap::ops::finding::{Check, Grade};
 use etcdsnap::ops::restore::{
     self, Bump, Database, Existing, Membership, Placement, Plan, Request, RestoreError, Restored,
 };
+use etcdsnap::ops::salvage::{self, SalvageError};
 use etcdsnap::ops::verify::{self, Report};
 use etcdsnap::ops::{Progress, Settings, hashkv, keys, list, lookup, member_list, pages, status};
 use etcdsnap::source::Source;
@@ -37,6 +38,19 @@ pub fn verify(file: &[u8]) -> Report {
     assert!(told.iter().all(|other| *other == told[0]), "the answer depends on the threads: {told:#?}");
     let [report, ..] = reports;
     report
+}
+
+/// What can be saved of a file, which must not depend on the number of threads.
+pub fn salvage(source: &Source) -> Result<salvage::Plan<'_>, SalvageError> {
+    let plans = [3, 1].map(|number| {
+        let progress = Progress::default();
+        let settings = Settings { threads: threads(number), skip_damaged: false, progress: &progress };
+        salvage::plan(source, &verify::Options::default(), &settings)
+    });
+    let told = plans.each_ref().map(|plan| plan.as_ref().map(|plan| plan.report.clone()).ok());
+    assert!(told[0] == told[1], "the answer depends on the threads: {told:#?}");
+    let [plan, _] = plans;
+    plan
 }
 
 /// Whether the file without regard to its digest is one that must not be restored.

@@ -187,7 +187,7 @@ impl<'a> Taking<'_, 'a> {
     }
 
     fn visited(&mut self, tree: usize, visited: &Visited<'_, 'a>, levels: &mut Vec<Level>) {
-        let Visited { id, from, depth, found } = *visited;
+        let Visited { id, from, depth, found, .. } = *visited;
         let from_root = self.trees.get(tree).and_then(|tree| tree.place);
         match found {
             Ok(page) => {

@@ -47,6 +47,11 @@ impl EntryKind {
         }
     }
 
+    /// All such words.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        Self::ALL.into_iter().map(Self::name)
+    }
+
     /// Its bucket.
     pub fn bucket(self) -> &'static [u8] {
         match self {

@@ -15,7 +15,7 @@ mod message;
 mod scan;
 
 pub use entry::EntryKind;
-pub use scan::scan;
+pub use scan::{scan, scan_keyed};
 
 use super::key_value::KeyValue;
 use super::revision::{Revision, RevisionKey};

@@ -37,14 +37,7 @@ pub fn scan<'a>(
     mut rest: impl FnMut(FileOffset, &'a [u8]),
 ) {
     let area = Area { bytes, offset, page_size };
-    let mut used = Vec::new();
-    area.records(&mut used, &mut found);
-    for search in [Area::messages, Area::members, Area::users] {
-        for (start, end) in area.between(&used) {
-            search(&area, start, end, &mut used, &mut found);
-        }
-        used.sort_unstable();
-    }
+    let used = area.search(&[Area::messages, Area::members, Area::users], &mut found);
     for (start, end) in area.between(&used) {
         if let Some(left) = bytes.get(start..end) {
             rest(area.file_offset(start), left);
@@ -52,8 +45,21 @@ pub fn scan<'a>(
     }
 }
 
+/// As [`scan`], but only for what has its key: what could be stored again as it is.
+pub fn scan_keyed(bytes: &[u8], offset: FileOffset, page_size: PageSize, mut found: impl FnMut(Spot)) {
+    let area = Area { bytes, offset, page_size };
+    area.search(&[Area::members, Area::users], &mut |spot: Spot| {
+        if spot.key_length > 0 {
+            found(spot);
+        }
+    });
+}
+
 /// Runs of bytes that are part of something.
 type Used = Vec<(usize, usize)>;
+
+/// A search of a stretch, for one kind of thing.
+type Search<'a> = fn(&Area<'a>, usize, usize, &mut Used, &mut dyn FnMut(Spot));
 
 struct Area<'a> {
     bytes: &'a [u8],
@@ -62,6 +68,19 @@ struct Area<'a> {
 }
 
 impl<'a> Area<'a> {
+    /// Searches for records, and what is left for other things, one kind after the other.
+    fn search(&self, others: &[Search<'a>], found: &mut dyn FnMut(Spot)) -> Used {
+        let mut used = Vec::new();
+        self.records(&mut used, found);
+        for search in others {
+            for (start, end) in self.between(&used) {
+                search(self, start, end, &mut used, found);
+            }
+            used.sort_unstable();
+        }
+        used
+    }
+
     fn file_offset(&self, at: usize) -> FileOffset {
         FileOffset(self.offset.0.saturating_add(at as u64))
     }
@@ -102,7 +121,7 @@ impl<'a> Area<'a> {
     }
 
     /// Records with their revision keys.
-    fn records(&self, used: &mut Used, found: &mut impl FnMut(Spot)) {
+    fn records(&self, used: &mut Used, found: &mut dyn FnMut(Spot)) {
         let anchors = memmem::find_iter(self.bytes, ANCHOR);
         let mut starts = anchors.filter_map(|anchor| self.start(anchor)).peekable();
         let mut position = 0;
@@ -116,7 +135,11 @@ impl<'a> Area<'a> {
             let value = start.message.saturating_add(start.beginning.before_value);
             let mut missing = start.beginning.missing;
             let mut end = declared;
-            if missing == 0 && declared > limit && limit >= value {
+            // What ends where the next record begins ends there, whatever its value looks like.
+            let follows = missing == 0 && declared > limit && self.is_start(declared);
+            if follows {
+                position = declared;
+            } else if missing == 0 && declared > limit && limit >= value {
                 // Another record stands where the value should be: an older page's
                 // tail was overwritten, at the latest where that record's page begins.
                 end = self.page_start(value, limit).unwrap_or(limit);
@@ -128,15 +151,21 @@ impl<'a> Area<'a> {
             }
             // Nothing vouches for what is behind the beginning of the next page but
             // another record right behind the end.
-            let verified = end == limit && limit < self.bytes.len()
+            let verified = follows
+                || end == limit && limit < self.bytes.len()
                 || self.page_start(start.at, end.saturating_sub(1)).is_none();
             let sure = if missing == 0 && verified { Sure::Scan } else { Sure::Fragment };
             if let Some(spot) = self.spot(start.at, start.message, end, missing, Form::Record, sure) {
                 found(spot);
                 used.push((start.at, end));
-                position = value.max(start.message);
+                position = position.max(value).max(start.message);
             }
         }
+    }
+
+    /// Whether a record begins at `at`.
+    fn is_start(&self, at: usize) -> bool {
+        at.checked_add(8).and_then(|anchor| self.start(anchor)).is_some()
     }
 
     /// The record around the anchor at `anchor`, if there is one.

@@ -175,11 +175,23 @@ impl Selection {
     }
 }
 
+/// Whether a type may be asked for wherever it is not among what was found: it is built
+/// in, or one of etcd's own.
+pub(super) fn is_built_in(typed: &str) -> bool {
+    let others = ["key", "value"].into_iter();
+    Resource::find(typed).is_some() || EntryKind::names().chain(others).any(|name| name == typed)
+}
+
 fn is_of_type(typed: &str, label: &Label) -> bool {
+    is_named(typed, &label.type_name)
+}
+
+/// Whether `typed` names the type `type_name`.
+pub(super) fn is_named(typed: &str, of: &str) -> bool {
     if let Some(resource) = Resource::find(typed) {
-        return label.type_name == type_name(resource.group, resource.kind);
+        return of == type_name(resource.group, resource.kind);
     }
     let parsed = TypeName::parse(typed);
-    let (name, group) = label.type_name.split_once('.').unwrap_or((&label.type_name, ""));
+    let (name, group) = of.split_once('.').unwrap_or((of, ""));
     parsed.is_name(name) && parsed.fit(group).is_some()
 }

@@ -16,11 +16,13 @@ mod found;
 mod label;
 mod present;
 mod search;
+mod types;
 
 use std::num::NonZeroUsize;
 
+use crate::bolt::{Bucket, FileOffset, Fold, LeafIndexes, LeafView, Meta, PageId, PageSize};
 use crate::bolt::{Db, FaultLog, OpenError, Unreached, all_unreached, last_element, relics, walk_unreached};
-use crate::bolt::{LeafIndexes, Meta, PageId, PageSize};
+use crate::etcd::record::Record;
 use crate::etcd::revision::RevisionKey;
 use crate::etcd::schema;
 use crate::etcd::snapshot::{FileKind, SnapshotError, Trailer, trailer};
@@ -64,6 +66,8 @@ pub struct Tree {
 pub struct Searched {
     /// Pages that nothing uses.
     pub free: u64,
+    /// Pages in use that cannot be read, and elements that hold no record.
+    pub refused: u64,
     /// Room inside pages in use.
     pub slack: u64,
     /// What follows the last page.
@@ -85,7 +89,8 @@ pub struct Searched {
 impl Searched {
     /// All that was searched.
     pub fn bytes(&self) -> u64 {
-        self.free.saturating_add(self.slack).saturating_add(self.beyond)
+        let inside = self.refused.saturating_add(self.slack);
+        self.free.saturating_add(inside).saturating_add(self.beyond)
     }
 }
 
@@ -116,7 +121,9 @@ pub fn carve<'a>(source: &'a Source, settings: &Settings<'_>) -> Result<Carved<'
     };
     let (unreached, present, tree) = match &db {
         Ok(db) => {
-            let (indexes, report, unreached) = walk_unreached(db, file, &LeafIndexes, &settings.walk());
+            let ((indexes, refused), report, mut unreached) =
+                walk_unreached(db, file, &(LeafIndexes, NoRecords), &settings.walk());
+            unreached.refuse(refused);
             let tree =
                 Tree { revision: last_revision(db), faults: report.faults, older_meta: older_meta(db) };
             (unreached, Some(Present { db: *db, indexes }), Some(tree))
@@ -136,8 +143,8 @@ fn without_digest(file: &[u8]) -> &[u8] {
 }
 
 fn searched(unreached: &Unreached) -> Searched {
-    let Unreached { free, slack, beyond, .. } = *unreached;
-    Searched { free, slack, beyond, ..Searched::default() }
+    let Unreached { free, refused, slack, beyond, .. } = *unreached;
+    Searched { free, refused, slack, beyond, ..Searched::default() }
 }
 
 fn last_revision(db: &Db<'_>) -> i64 {
@@ -152,6 +159,40 @@ fn older_meta(db: &Db<'_>) -> Option<(PageId, Meta)> {
     let other = (*db.metas.get(number)?).ok()?;
     let is_same = Meta { txid: db.meta.txid, ..other } == db.meta;
     (!is_same).then_some((PageId(number as u64), other))
+}
+
+/// Elements of bucket `key` that are no records: where one with a wrong size ends or
+/// begins, another may stand.
+struct NoRecords;
+
+impl<'a> Fold<'a> for NoRecords {
+    type Part = Vec<(FileOffset, u64)>;
+    type Total = Vec<(FileOffset, u64)>;
+
+    fn total(&self) -> Self::Total {
+        Vec::new()
+    }
+
+    fn part(&self, _: &Bucket<'a>) -> Self::Part {
+        Vec::new()
+    }
+
+    fn leaf(&self, part: &mut Self::Part, bucket: &Bucket<'a>, leaf: &LeafView<'_, 'a>) {
+        if bucket.depth > 0 || bucket.name != schema::KEY {
+            return;
+        }
+        let refused = leaf.elements.iter().filter(|element| Record::parse(element).is_err());
+        // Where its position is wrong, a revision key may begin in front of it.
+        const KEY: u64 = 17;
+        part.extend(refused.map(|element| {
+            let start = FileOffset(element.data_offset().0.saturating_sub(KEY));
+            (start, KEY.saturating_add(element.key_value().len() as u64))
+        }));
+    }
+
+    fn join(&self, total: &mut Self::Total, _: &Bucket<'a>, part: Self::Part) {
+        total.extend(part);
+    }
 }
 
 impl<'a> Carved<'a> {
@@ -182,7 +223,7 @@ impl<'a> Carved<'a> {
     }
 
     /// The page that an offset lies in.
-    pub fn page_of(&self, offset: crate::bolt::FileOffset) -> PageId {
+    pub fn page_of(&self, offset: FileOffset) -> PageId {
         PageId(offset.0.checked_div(self.searched.page_size).unwrap_or(0))
     }
 

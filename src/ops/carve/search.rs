@@ -2,7 +2,7 @@
 
 use std::hash::RandomState;
 
-use crate::bolt::{FileOffset, PageSize, Relic, RelicElement, RelicKind, RelicPart, ordered};
+use crate::bolt::{FileOffset, PageSize, Relic, RelicElement, RelicKind, RelicPart, ordered, relic_jobs};
 use crate::etcd::remnant::{Form, Spot, Sure, of_element, scan};
 use crate::kube::stray::strays;
 
@@ -10,9 +10,6 @@ use super::super::{Progress, Settings};
 use super::Searched;
 use super::found::{Met, Table};
 use super::present::Present;
-
-/// Bytes that a worker takes on at a time, at least.
-const JOB: u64 = 1 << 20;
 
 /// What a run of stretches came to.
 #[derive(Default)]
@@ -52,25 +49,7 @@ pub(super) fn search<'a>(
         searched.live_copies = searched.live_copies.saturating_add(part.live_copies);
         searched.foreign = searched.foreign.saturating_add(part.foreign);
     };
-    ordered(&jobs(relics), settings.threads, map, join);
-}
-
-/// Runs of stretches that have some size together.
-fn jobs(relics: &[Relic]) -> Vec<&[Relic]> {
-    let mut jobs = Vec::new();
-    let mut rest = relics;
-    while !rest.is_empty() {
-        let mut bytes = 0u64;
-        let count = rest.iter().take_while(|relic| {
-            let is_room = bytes < JOB;
-            bytes = bytes.saturating_add(relic.length);
-            is_room
-        });
-        let Some((job, behind)) = rest.split_at_checked(count.count().max(1)) else { break };
-        jobs.push(job);
-        rest = behind;
-    }
-    jobs
+    ordered(&relic_jobs(relics), settings.threads, map, join);
 }
 
 struct Worker<'w, 'a> {

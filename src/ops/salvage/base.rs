@@ -73,8 +73,9 @@ impl<'a> Start<'a> {
         let by_form = remains
             .roots
             .iter()
+            .filter_map(|root| root.page)
             .take(TRIED)
-            .map(|page| Self::of(Db::with_root(search.file, self.page_size, *page), Base::Page(*page)));
+            .map(|page| Self::of(Db::with_root(search.file, self.page_size, page), Base::Page(page)));
         let best = by_form.into_iter().find(|start| start.whole && start.key.is_some());
         let Some(mut best) = best else { return self };
         let newest = remains.newest();

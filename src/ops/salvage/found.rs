@@ -1,6 +1,7 @@
 //! Records that were found, in and outside of the tree.
 
-use crate::bolt::{Excerpt, FileOffset, LeafElement};
+use crate::bolt::{Excerpt, FileOffset, LeafElement, PageSize};
+use crate::etcd::history::is_consistent;
 use crate::etcd::key_value::KeyValue;
 use crate::etcd::record::Record;
 use crate::etcd::remnant::{Form, Spot};
@@ -17,6 +18,20 @@ pub(super) enum Origin {
     Page,
     /// By its own form.
     Stray,
+    /// On a leaf of the tree, where it is none: it cannot be read, or contradicts itself.
+    Broken,
+}
+
+/// What speaks for a record, beside itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Standing {
+    /// The page that it is on, or what stands right behind it.
+    Vouched,
+    /// Nothing: its value goes on behind the begin of a page, and what follows does not
+    /// tell whether that page belongs to it.
+    Unverified,
+    /// Another record was found under the same revision, with other bytes.
+    Contested,
 }
 
 /// A record, by its place: 32 bytes.
@@ -30,17 +45,22 @@ pub(super) struct Found {
     value: u32,
     tombstone: bool,
     pub(super) origin: Origin,
-    /// Another record was found under the same revision, with other bytes.
-    pub(super) contested: bool,
+    pub(super) standing: Standing,
+    /// Whether it is what its key has in the end.
+    pub(super) latest: bool,
 }
 
 impl Found {
-    /// The record of a leaf element, if its key is a revision.
+    /// The record of a leaf element of the tree, if its key is a revision.
     pub(super) fn of_element(element: &LeafElement<'_>) -> Option<Self> {
         let RevisionKey { revision, tombstone } = RevisionKey::parse(element.key()).ok()?;
         let value = u32::try_from(element.value().len()).ok().filter(|_| !element.is_bucket)?;
         let at = element.data_offset().0;
-        Some(Self::new(revision, tombstone, at, value, Origin::Tree))
+        let found = Self::new(revision, tombstone, at, value, Origin::Tree);
+        let kv = KeyValue::parse(element.value()).ok();
+        let record = kv.map(|kv| Record { revision, tombstone, kv, offset: element.offset });
+        let sound = record.is_some_and(|record| is_consistent(&record));
+        Some(Self { origin: if sound { Origin::Tree } else { Origin::Broken }, ..found })
     }
 
     /// A record that lies somewhere else; whole or not.
@@ -56,7 +76,27 @@ impl Found {
 
     fn new(revision: Revision, tombstone: bool, at: u64, value: u32, origin: Origin) -> Self {
         let Revision { main, sub } = revision;
-        Self { main, sub, at, value, tombstone, origin, contested: false }
+        Self { main, sub, at, value, tombstone, origin, standing: Standing::Vouched, latest: false }
+    }
+
+    /// As one on a page to which the tree leads.
+    pub(super) fn pointed(self) -> Self {
+        Self { origin: Origin::Pointed, ..self }
+    }
+
+    /// As one that cannot be what was written.
+    pub(super) fn broken(self) -> Self {
+        Self { origin: Origin::Broken, ..self }
+    }
+
+    /// With what speaks for it.
+    pub(super) fn standing(self, standing: Standing) -> Self {
+        Self { standing, ..self }
+    }
+
+    /// With whether it is what its key has in the end.
+    pub(super) fn as_latest(self, latest: bool) -> Self {
+        Self { latest, ..self }
     }
 
     /// Its place among the keys of the bucket.
@@ -65,8 +105,8 @@ impl Found {
     }
 
     /// Its place, and among those of the same place how far it is trusted.
-    pub(super) fn rank(&self) -> ((i64, i64, bool), Origin, u64) {
-        (self.order(), self.origin, self.at)
+    pub(super) fn rank(&self) -> ((i64, i64, bool), Origin, Standing, u64) {
+        (self.order(), self.origin, self.standing, self.at)
     }
 
     pub(super) fn revision(&self) -> Revision {
@@ -96,6 +136,21 @@ impl Found {
     /// The user's key; of a record that is not whole, as far as it is there.
     pub(super) fn key<'a>(&self, file: &'a [u8]) -> Option<&'a [u8]> {
         KeyValue::key_of(self.entry(file)?.1)
+    }
+
+    /// Whether its message may go on behind its end: one that was cut off between two
+    /// fields is a message, too. Behind a whole one the next record begins, or what bbolt
+    /// fills pages up with: zeros both.
+    pub(super) fn is_cut(&self, file: &[u8]) -> bool {
+        let end = self.at.saturating_add(17).saturating_add(u64::from(self.tombstone));
+        let end = end.saturating_add(u64::from(self.value));
+        // Behind a full page its number says what the next one begins with.
+        if end.is_multiple_of(u64::from(PageSize::MIN)) {
+            return false;
+        }
+        let behind = usize::try_from(end).ok().and_then(|end| file.get(end)).copied().unwrap_or(0);
+        // The tags of a `KeyValue`.
+        !self.tombstone && matches!(behind, 0x0a | 0x10 | 0x18 | 0x20 | 0x2a | 0x30)
     }
 
     /// Whether both have the same bytes.

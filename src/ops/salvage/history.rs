@@ -15,7 +15,7 @@ use crate::etcd::keyspace::Succession;
 use crate::etcd::record::Record;
 use crate::etcd::revision::Revision;
 
-use super::found::{Found, Origin};
+use super::found::{Found, Origin, Standing};
 use super::report::{Doubt, Doubtful, Log, LostRecord, LostRevisions, WhyLost};
 
 /// What is known of compactions.
@@ -58,7 +58,7 @@ pub(super) fn make(mut records: Vec<Found>, file: &[u8], compacted: Compacted, u
         let sound = record.as_ref().is_some_and(is_consistent) && previous != Some(found.revision());
         if sound {
             previous = Some(found.revision());
-        } else {
+        } else if previous != Some(found.revision()) || found.origin != Origin::Broken {
             let why = if record.is_some() { WhyLost::Contradictory } else { WhyLost::Unreadable };
             history.lost.push(LostRecord { named: found.named(file), why });
         }
@@ -90,10 +90,12 @@ pub(super) fn make(mut records: Vec<Found>, file: &[u8], compacted: Compacted, u
         if let Some(doubt) = doubt(found, newer(index), file, compacted) {
             history.doubtful.push(Doubtful { named: found.named(file), doubt, latest });
         }
-        if let Some(record) = found.record(file).filter(|record| latest && record.kv.lease != 0) {
+        if let Some(record) =
+            latest.then(|| found.record(file)).flatten().filter(|record| record.kv.lease != 0)
+        {
             history.leases.push(record.kv.lease);
         }
-        kept.push(*found);
+        kept.push(found.as_latest(latest));
     }
     history.leases.sort_unstable();
     history.leases.dedup();
@@ -105,8 +107,10 @@ pub(super) fn make(mut records: Vec<Found>, file: &[u8], compacted: Compacted, u
 
 /// Why a record may be wrong, if it may.
 fn doubt(found: &Found, newer: Option<&Found>, file: &[u8], compacted: Compacted) -> Option<Doubt> {
-    if found.contested {
-        return Some(Doubt::Contested);
+    match found.standing {
+        Standing::Contested => return Some(Doubt::Contested),
+        Standing::Unverified => return Some(Doubt::Unverified),
+        Standing::Vouched => {}
     }
     if matches!(found.origin, Origin::Tree | Origin::Pointed) {
         return None;

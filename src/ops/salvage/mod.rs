@@ -12,6 +12,9 @@
 //!
 //! **Memory:** at most 100 bytes for each record, one bit in four for each page, and the
 //! entries of the small buckets.
+//!
+//! Pages are read and bytes are searched side by side; what is one line of history is put
+//! together by one thread, while another computes the digest of what was read.
 
 mod base;
 mod found;
@@ -19,18 +22,22 @@ mod history;
 mod report;
 mod search;
 mod small;
+mod values;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 use crate::bolt::{
-    BuildError, Builder, Db, Excerpt, KeySpan, Layout, Metas, PageSize, Survey, Surveyor, TxId,
+    BuildError, Builder, Db, Excerpt, KeySpan, Layout, LeafElement, Metas, PageSize, Survey, Surveyor, Trust,
+    TxId,
 };
 use crate::etcd::revision::{Revision, RevisionKey};
 use crate::etcd::schema;
 use crate::source::{Source, SourceError};
 
+use super::digest::{self, Content};
 use super::finding::{Check, Grade};
 use super::repack::Written;
 use super::whole_file::{FileError, WholeFile};
@@ -44,7 +51,7 @@ use small::Small;
 pub use found::Named;
 pub use report::{
     Base, BucketState, Doubt, Doubtful, Log, LostRecord, LostRevisions, LostSpan, Report, SmallBucket,
-    WhyLost,
+    Undecodable, WhyLost,
 };
 pub use small::LEASE_SECONDS;
 
@@ -84,13 +91,27 @@ pub struct Plan<'a> {
     pub report: Report,
 }
 
-/// Finds out what can be saved of `source`.
+/// Finds out what can be saved of `source`. `options` tell which keys are those of
+/// Kubernetes.
 ///
 /// # Errors
 /// If there is nothing, or the file changed while it was read.
-pub fn plan(source: &Source) -> Result<Plan<'_>, SalvageError> {
+pub fn plan<'a>(
+    source: &'a Source,
+    options: &verify::Options,
+    settings: &Settings<'_>,
+) -> Result<Plan<'a>, SalvageError> {
     let file = source.bytes();
-    let found = Salvage::of(file);
+    let work = |threads| Salvage::of(file, threads, options);
+    let mut found = match Db::open(file) {
+        Ok(db) => {
+            let (hashed, mut found) = digest::alongside(source, &db, Content::IfStored, settings, work);
+            found.report.digest = Some(hashed.verdict);
+            found
+        }
+        Err(_) => work(settings.threads),
+    };
+    found.history.records.shrink_to_fit();
     source.finish()?;
     let Salvage { start, small, history, mut report } = found;
     if history.records.is_empty() && !start.is_good() {
@@ -229,11 +250,11 @@ struct Salvage<'a> {
 }
 
 impl<'a> Salvage<'a> {
-    fn of(file: &'a [u8]) -> Self {
+    fn of(file: &'a [u8], threads: NonZeroUsize, options: &verify::Options) -> Self {
         let mut start = Start::of_metas(file);
         if start.db.is_none() {
             let nothing = Survey::default();
-            let search = Search { file, page_size: start.page_size, survey: &nothing };
+            let search = Search { file, page_size: start.page_size, survey: &nothing, again: &[], threads };
             let surveyor = Surveyor::new(search.image());
             let remains = search.remains(&surveyor.rest(file.len() as u64));
             start = start.or_by_form(&search, &remains);
@@ -251,22 +272,24 @@ impl<'a> Salvage<'a> {
         let mut unreadable = Vec::new();
         let mut survey = Survey::default();
         if let Some(root) = start.key {
-            survey = surveyor.bucket(root, |elements, _| {
-                for element in elements {
-                    match Found::of_element(element) {
-                        Some(found) => records.push(found),
-                        None => unreadable.push(Excerpt::of(element.key())),
-                    }
-                }
+            let read = |elements: &[LeafElement<'a>], whole: bool| read_leaf(elements, whole, file);
+            survey = surveyor.side_by_side(root, threads, read, |(mut found, mut foreign)| {
+                records.append(&mut found);
+                unreadable.append(&mut foreign);
             });
         }
-        let sound = start.is_good() && small.is_intact() && survey.is_whole();
+        let broken = records.iter().filter(|found: &&Found| found.origin == Origin::Broken);
+        let mut again: Vec<_> = broken.map(Found::order).collect();
+        again.sort_unstable();
+        let sound = start.is_good() && small.is_intact() && survey.is_whole() && again.is_empty();
         let outside = if sound {
             Outside::default()
         } else {
-            Outside::find(file, &start, &surveyor, &mut survey, &mut records, &mut small)
+            let mut tree = Tree { surveyor: &surveyor, survey: &mut survey, again: &again, threads };
+            Outside::find(file, &start, &mut tree, &mut records, &mut small)
         };
         small.make_usable();
+        // Those of a sound tree are in order.
         records.sort_by_key(Found::rank);
         merge(&mut records, file);
         let (at, known) = small.compacted();
@@ -299,6 +322,8 @@ impl<'a> Salvage<'a> {
             gaps: std::mem::take(&mut history.gaps),
             lost: std::mem::take(&mut history.lost),
             doubtful: std::mem::take(&mut history.doubtful),
+            undecodable: values::undecodable(&history.records, file, &options.prefixes, threads),
+            digest: None,
             buckets: std::mem::take(&mut small.told),
             leases_made: small.leases_made,
             auth_disabled: small.auth_disabled,
@@ -307,6 +332,41 @@ impl<'a> Salvage<'a> {
         };
         Self { start, small, history, report }
     }
+}
+
+/// The records of a leaf of the tree, and keys that are none of records; and how far the
+/// leaf is to be trusted.
+fn read_leaf(elements: &[LeafElement<'_>], whole: bool, file: &[u8]) -> (OnLeaf, Trust) {
+    let mut records = Vec::with_capacity(elements.len());
+    let mut foreign = Vec::new();
+    for element in elements {
+        match Found::of_element(element) {
+            Some(found) => records.push(if found.is_cut(file) { found.broken() } else { found }),
+            None => foreign.push(Excerpt::of(element.key())),
+        }
+    }
+    let broken = records.iter().any(|found| found.origin == Origin::Broken);
+    let trust = match foreign.is_empty() {
+        // Data that was moved gives any keys.
+        false => Trust::Nothing,
+        true if broken => Trust::Keys,
+        true => Trust::Full,
+    };
+    if !whole {
+        foreign.clear();
+    }
+    ((records, foreign), trust)
+}
+
+/// Records, and keys that are none of records.
+type OnLeaf = (Vec<Found>, Vec<Excerpt>);
+
+/// The tree of bucket `key`, as far as there is one.
+struct Tree<'t, 'a> {
+    surveyor: &'t Surveyor<'a>,
+    survey: &'t mut Survey<'a>,
+    again: &'t [(i64, i64, bool)],
+    threads: NonZeroUsize,
 }
 
 /// What was found outside of the tree.
@@ -324,30 +384,35 @@ impl Outside {
     fn find<'a>(
         file: &'a [u8],
         start: &Start<'a>,
-        surveyor: &Surveyor<'a>,
-        survey: &mut Survey<'a>,
+        tree: &mut Tree<'_, 'a>,
         records: &mut Vec<Found>,
         small: &mut Small<'a>,
     ) -> Self {
         let page_size: PageSize = start.page_size;
         let size = file.len() as u64;
+        let Tree { surveyor, survey, again, threads } = tree;
+        let (again, threads) = (*again, *threads);
         let mut adopted = None;
-        let mut remains = Search { file, page_size, survey }.remains(&surveyor.rest(size));
+        let mut remains = Search { file, page_size, survey, again, threads }.remains(&surveyor.rest(size));
         if survey.lost().contains(&KeySpan { lower: b"", upper: None }) {
-            let search = Search { file, page_size, survey };
+            let search = Search { file, page_size, survey, again, threads };
             if let Some((top, first)) = adopt(&search, &remains) {
                 let root = crate::bolt::BucketRoot::Tree(top);
-                *survey = Surveyor::new(search.image()).bucket(root, |elements, _| {
-                    records.extend(elements.iter().filter_map(Found::of_element));
+                let image = search.image();
+                let read = |elements: &[LeafElement<'a>], whole: bool| read_leaf(elements, whole, file);
+                **survey = Surveyor::new(image).side_by_side(root, threads, read, |(mut found, _)| {
+                    records.append(&mut found);
                 });
                 survey.begin_at(first);
                 // Had there been a newer one, and it is lost, nothing would tell.
                 adopted = remains.newest().map(|(main, sub, _)| Revision { main, sub });
-                remains.records.retain(|found| found.entry(file).is_some_and(|(key, _)| !survey.covers(key)));
-                remains.torn.retain(|found| found.entry(file).is_some_and(|(key, _)| !survey.covers(key)));
+                let search = Search { file, page_size, survey, again, threads };
+                let is_wanted = |found: &Found| found.entry(file).is_some_and(|(key, _)| search.wants(key));
+                remains.records.retain(is_wanted);
+                remains.torn.retain(is_wanted);
             }
         }
-        let image = Search { file, page_size, survey }.image();
+        let image = Search { file, page_size, survey, again, threads }.image();
         if !start.is_good() || !small.is_intact() {
             small.complete(&image, file, &remains.roots, &remains.entries, start.is_good());
         }
@@ -381,7 +446,11 @@ impl Outside {
                 *slot = Some(found.revision());
             }
         }
+        let mut told: HashSet<Revision> = history.lost.first.iter().map(|lost| lost.named.revision).collect();
         for found in &self.torn {
+            if !told.insert(found.revision()) {
+                continue;
+            }
             let at = history.records.partition_point(|other| other.revision() < found.revision());
             if history.records.get(at).is_some_and(|other| other.revision() == found.revision()) {
                 continue;

@@ -2,6 +2,7 @@
 
 use crate::bolt::{Excerpt, PageId};
 use crate::etcd::revision::Revision;
+use crate::etcd::snapshot::DigestVerdict;
 
 use super::found::Named;
 
@@ -23,6 +24,12 @@ impl<T> Default for Log<T> {
 impl<T> Log<T> {
     /// How many are kept in full.
     pub const KEPT: usize = 10_000;
+
+    pub(super) fn append(&mut self, more: Self) {
+        self.count = self.count.saturating_add(more.count);
+        let room = Self::KEPT.saturating_sub(self.first.len());
+        self.first.extend(more.first.into_iter().take(room));
+    }
 
     pub(super) fn push(&mut self, item: T) {
         self.count = self.count.saturating_add(1);
@@ -135,6 +142,9 @@ pub enum Doubt {
     Unlinked,
     /// Two records under one revision: that on the better page was taken.
     Contested,
+    /// Its value goes on behind the begin of a page, and nothing tells whether what
+    /// stands there is its own.
+    Unverified,
 }
 
 impl Doubt {
@@ -143,8 +153,20 @@ impl Doubt {
         match self {
             Self::Unlinked => "unlinked",
             Self::Contested => "contested",
+            Self::Unverified => "unverified",
         }
     }
+}
+
+/// A value that was saved, of a key of Kubernetes, and is no object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undecodable {
+    /// The record.
+    pub named: Named,
+    /// What is wrong with it.
+    pub why: String,
+    /// Whether it is the value that its key will have.
+    pub latest: bool,
 }
 
 /// Keys of bucket `key`, that is revisions, that the tree lost.
@@ -233,6 +255,11 @@ pub struct Report {
     pub lost: Log<LostRecord>,
     /// Records that may be wrong.
     pub doubtful: Log<Doubtful>,
+    /// Values that are broken inside.
+    pub undecodable: Log<Undecodable>,
+    /// Whether the digest of the file that was read is right; none if no meta tells where
+    /// it would stand.
+    pub digest: Option<DigestVerdict>,
     /// The small buckets.
     pub buckets: Vec<SmallBucket>,
     /// Leases that were made anew, as keys are attached to them.

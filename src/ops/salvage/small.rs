@@ -4,9 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::bolt::{
-    Bucket, BucketRoot, Db, Excerpt, Image, LeafElement, PageId, Surveyor, buckets_of_root, whole_leaf,
-};
+use crate::bolt::{Bucket, BucketRoot, Db, Excerpt, Image, LeafElement, Surveyor, buckets_of_root};
 use crate::codec::protobuf::Writer;
 use crate::etcd::auth::{Alarm, Role, User};
 use crate::etcd::lease::Lease;
@@ -16,6 +14,7 @@ use crate::etcd::revision::{Revision, RevisionKey};
 use crate::etcd::schema;
 
 use super::report::{BucketState, Log, SmallBucket};
+use super::search::RootLeaf;
 
 /// Seconds to live of a lease that was lost while keys are attached to it: long enough
 /// for its owner to renew it or take another.
@@ -126,7 +125,7 @@ impl<'a> Small<'a> {
         &mut self,
         image: &Image<'a>,
         file: &'a [u8],
-        roots: &[PageId],
+        roots: &[RootLeaf],
         entries: &[Spot],
         all_named: bool,
     ) {
@@ -141,7 +140,11 @@ impl<'a> Small<'a> {
                 continue;
             }
             let tried = roots.iter().take(TRIED).enumerate();
-            let older = tried.into_iter().find_map(|(index, root)| older(image, *root, name, index < TREES));
+            let older = tried.into_iter().find_map(|(index, root)| {
+                // Of a page that was moved, nothing that it leads to is where it was.
+                let trees = index < TREES && root.page.is_some();
+                older(image, file, root, name, trees)
+            });
             let (sequence, here) = self.buckets.remove(*name).unwrap_or_default();
             let (mut all, mut told) = match (older, state) {
                 (Some(older), _) => (older, BucketState::Older),
@@ -155,7 +158,11 @@ impl<'a> Small<'a> {
                             spot.bytes(file).split_at_checked(spot.key_length as usize)
                         && !key.is_empty()
                     {
-                        all.insert(key.into(), value.into());
+                        // Nothing says which copy is the newer; what `meta` counts only grows.
+                        let newer = |before: &Cow<'_, [u8]>| *name != schema::META || value > &**before;
+                        if all.get(key).is_none_or(newer) {
+                            all.insert(key.into(), value.into());
+                        }
                         told = BucketState::Entries;
                     }
                 }
@@ -255,18 +262,24 @@ fn minor_version(text: &[u8]) -> Option<u64> {
 }
 
 /// Bucket `name` as an older root has it, if all of it is still there.
-fn older<'a>(image: &Image<'a>, root: PageId, name: &[u8], trees: bool) -> Option<Entries<'a>> {
-    let leaf = whole_leaf(image, root)?;
-    let element = leaf.iter().find(|element| element.key() == name)?;
-    let bucket = Bucket::of_element(element)?;
+fn older<'a>(
+    image: &Image<'a>,
+    file: &'a [u8],
+    root: &RootLeaf,
+    name: &[u8],
+    trees: bool,
+) -> Option<Entries<'a>> {
+    let leaf = root.elements(file);
+    let element = leaf.iter().find(|element| element.key == name && element.missing == 0)?;
+    let bucket = element.bucket()?;
     // Its tree may have given its pages to another bucket since.
-    let inline = matches!(bucket.root, BucketRoot::Inline { .. });
+    let inline = matches!(bucket, BucketRoot::Inline { .. });
     if !inline && !trees {
         return None;
     }
     let mut entries = Entries::new();
     let mut fitting = true;
-    let survey = Surveyor::new(*image).bucket(bucket.root, |elements, _| {
+    let survey = Surveyor::new(*image).bucket(bucket, |elements, _| {
         for element in elements {
             fitting &= !element.is_bucket && (inline || fits(name, element));
             if fitting {

@@ -23,6 +23,7 @@ use crate::cli::decryption::Decryption;
 use crate::cli::failure::Failure;
 use crate::cli::input::{KubernetesKeys, Named, Opening, Threads, at_most};
 use crate::cli::output::columns::{Columns, Rows};
+use crate::cli::output::text::shown;
 use crate::cli::redaction::Redact;
 use crate::cli::{Context, Outcome, progress};
 
@@ -150,7 +151,24 @@ impl Carve {
         for line in summary.lines(&carved, self.out_dir.as_deref(), narrowed, context.global.verbose) {
             context.say(line);
         }
-        Ok(Outcome::Yes)
+        // Zeros between which etcd never wrote anything, noise, a file of something else.
+        if carved.tree.is_none() && carved.found.is_empty() {
+            return Err(Failure::no(format!("{}: there is nothing of etcd in it", shown(&file)))
+                .hint("this is no etcd snapshot, or all of it was overwritten"));
+        }
+        carved.unknown_type(&selection.types, &reader.prefixes, &settings).map_or(
+            Ok(Outcome::Yes),
+            |unknown| {
+                let failure = Failure::no(format!(
+                    "there is no resource type {:?}, neither built in nor in what was found",
+                    unknown.typed
+                ));
+                Err(match unknown.nearest.as_slice() {
+                    [] => failure.hint("`etcdsnap carve FILE` shows what there is"),
+                    nearest => failure.hint(format!("did you mean {}?", nearest.join(", "))),
+                })
+            },
+        )
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use etcdsnap::etcd::snapshot::DigestVerdict;
 use etcdsnap::ops::salvage::Saved as SavedFile;
 use etcdsnap::ops::salvage::{Base, Named, Report, WhyLost};
 use serde::Serialize;
@@ -32,6 +33,10 @@ pub(super) struct Document {
     lost_revisions: Listed<Revisions>,
     lost: Listed<Lost>,
     doubtful: Listed<Doubtful>,
+    undecodable: Listed<Broken>,
+    /// Of the file that was read: `matches`, `differs`, `absent`; none if no meta tells
+    /// where it would stand.
+    digest: Option<&'static str>,
     buckets: Vec<Bucket>,
     leases_made: u64,
     auth_disabled: bool,
@@ -119,6 +124,16 @@ struct Doubtful {
     #[serde(flatten)]
     key: Key,
     why: &'static str,
+    latest: bool,
+}
+
+/// A value that is no object.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Broken {
+    #[serde(flatten)]
+    key: Key,
+    why: String,
     latest: bool,
 }
 
@@ -221,6 +236,24 @@ impl Document {
                     })
                     .collect(),
             },
+            undecodable: Listed {
+                count: report.undecodable.count,
+                items: report
+                    .undecodable
+                    .first
+                    .iter()
+                    .map(|broken| Broken {
+                        key: key(&broken.named),
+                        why: safe(broken.why.as_bytes()),
+                        latest: broken.latest,
+                    })
+                    .collect(),
+            },
+            digest: report.digest.map(|verdict| match verdict {
+                DigestVerdict::Matches => "matches",
+                DigestVerdict::Differs { .. } => "differs",
+                DigestVerdict::Absent => "absent",
+            }),
             buckets: report
                 .buckets
                 .iter()

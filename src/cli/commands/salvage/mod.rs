@@ -59,11 +59,11 @@ impl Salvage {
         absent(&self.out)?;
         let source = self.opening.source(&self.file)?;
         let settings = self.threads.settings(context);
-        let plan = plan(&source).map_err(|error| self.failure(error, &source))?;
+        let options = Options { prefixes: self.kubernetes.prefixes(), ..Options::default() };
+        let plan = plan(&source, &options, &settings).map_err(|error| self.failure(error, &source))?;
         let written = if self.dry_run {
             None
         } else {
-            let options = Options { prefixes: self.kubernetes.prefixes(), ..Options::default() };
             let done = |progress: &etcdsnap::ops::Progress| progress.written.load(Ordering::Relaxed);
             let written = progress::watch(context, "writing", plan.size(), done, || {
                 plan.write(&self.out, &options, &settings)
@@ -80,7 +80,8 @@ impl Salvage {
             Some(_) => failure.hint(format!("{} was written all the same", shown(&self.out))),
             None => failure,
         })?;
-        Ok(if plan.report.is_complete() && is_sound { Outcome::Yes } else { Outcome::No })
+        let whole = plan.report.is_complete() && plan.report.undecodable.is_empty();
+        Ok(if whole && is_sound { Outcome::Yes } else { Outcome::No })
     }
 
     fn tell(

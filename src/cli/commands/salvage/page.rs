@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
+use etcdsnap::etcd::snapshot::DigestVerdict;
 use etcdsnap::ops::salvage::Saved;
 use etcdsnap::ops::salvage::{Base, BucketState, Doubt, LEASE_SECONDS, Named, Report, WhyLost};
 
@@ -32,6 +33,7 @@ impl Page<'_> {
         let report = self.report;
         let verb = if written.is_some() { "wrote" } else { "would write" };
         writeln!(out, "{verb} {} from {}\n", shown(self.out), shown(self.file))?;
+        writeln!(out, "  digest        {}", digest(report))?;
         writeln!(out, "  tree          {}", base(report))?;
         let outside = match report.outside {
             0 => String::new(),
@@ -62,6 +64,7 @@ impl Page<'_> {
         }
         self.lost(out, verbose)?;
         self.doubtful(out, verbose)?;
+        self.undecodable(out, verbose)?;
         writeln!(out, "\n{}", verdict(report, written.is_none_or(|saved| saved.is_sound)))?;
         if written.is_some() {
             writeln!(out, "\nNext:")?;
@@ -187,12 +190,28 @@ impl Page<'_> {
             let why = match doubtful.doubt {
                 Doubt::Contested => "there are two records of that revision",
                 Doubt::Unlinked => "it may have been changed or deleted by what is lost",
+                Doubt::Unverified => "a part of its value may be of something else",
             };
             let scope = if doubtful.latest { "" } else { " (history only)" };
             let key = self.key(&doubtful.named);
             writeln!(out, "  {key}: revision {}: {why}{scope}", doubtful.named.revision)?;
         }
         more(out, doubtful.count, limit.min(doubtful.first.len()))
+    }
+
+    fn undecodable(&self, out: &mut dyn Write, verbose: bool) -> Result<(), Failure> {
+        let undecodable = &self.report.undecodable;
+        if undecodable.is_empty() {
+            return Ok(());
+        }
+        let limit = if verbose { usize::MAX } else { SHORT };
+        writeln!(out, "\nBroken inside (saved as they are):")?;
+        for broken in undecodable.first.iter().take(limit) {
+            let scope = if broken.latest { "" } else { " (history only)" };
+            let (key, why) = (self.key(&broken.named), safe(broken.why.as_bytes()));
+            writeln!(out, "  {key}: revision {}: {why}{scope}", broken.named.revision)?;
+        }
+        more(out, undecodable.count, limit.min(undecodable.first.len()))
     }
 
     fn key(&self, named: &Named) -> String {
@@ -212,6 +231,21 @@ fn more(out: &mut dyn Write, all: u64, shown: usize) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What the digest of the file that was read says about where to look for a better one.
+fn digest(report: &Report) -> &'static str {
+    match report.digest {
+        Some(DigestVerdict::Matches) if report.sound => "right: the file is what etcd saved, byte for byte",
+        Some(DigestVerdict::Matches) => {
+            "right: this is what etcd saved, so the damage is older; another member's snapshot may be whole"
+        }
+        Some(DigestVerdict::Differs { .. }) => {
+            "wrong: the file was changed or cut after it was saved; another copy of it may be whole"
+        }
+        Some(DigestVerdict::Absent) => "none: nothing tells whether bytes inside values were changed",
+        None => "not known: no meta tells where the pages end",
+    }
+}
+
 fn base(report: &Report) -> String {
     match report.base {
         Base::Meta(_) if report.sound => "sound".to_owned(),
@@ -228,10 +262,15 @@ fn base(report: &Report) -> String {
 
 /// One sentence for somebody tired.
 fn verdict(report: &Report, is_sound: bool) -> &'static str {
-    if report.is_complete() && !is_sound {
-        "SAVED, BUT DOUBTFUL: all entries of the database are in the new one, some of them broken inside. `etcdsnap verify` on it names them."
+    if report.is_complete() && !(is_sound && report.undecodable.is_empty()) {
+        "SAVED, BUT DOUBTFUL: all entries of the database are in the new one, some of them broken inside. `etcdsnap verify` on it tells more."
     } else if report.is_complete() {
-        "SAVED WHOLE: everything that the database held is in the new one."
+        match report.digest {
+            Some(DigestVerdict::Differs { .. }) => {
+                "SAVED WHOLE: everything that the database holds is in the new one; whether bytes inside values were changed nobody can tell."
+            }
+            _ => "SAVED WHOLE: everything that the database held is in the new one.",
+        }
     } else if report.latest_affected() {
         "SAVED IN PART: some keys may be missing, or have an older value than they had."
     } else {
