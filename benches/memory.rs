@@ -14,6 +14,7 @@ use etcdsnap::kube::object::Options as Decoding;
 use etcdsnap::kube::table::{Context, printer};
 use etcdsnap::kube::value::Value;
 use etcdsnap::kube::{json, yaml};
+use etcdsnap::ops::carve::carve;
 use etcdsnap::ops::export::{Request, export};
 use etcdsnap::ops::hashkv::hashkv;
 use etcdsnap::ops::list::{self, list};
@@ -21,6 +22,7 @@ use etcdsnap::ops::objects::{Place, StoredObject, objects};
 use etcdsnap::ops::reader::{Buffer, Outcome, Reader};
 use etcdsnap::ops::rebuild::{Changes, CompactAt, Selection};
 use etcdsnap::ops::restore::{Existing, Membership, Placement, Request as Restore, restore};
+use etcdsnap::ops::salvage::plan as salvage;
 use etcdsnap::ops::verify::{Options, verify};
 use etcdsnap::ops::{Progress, Settings, keys, status};
 use peak_alloc::PeakAlloc;
@@ -59,6 +61,8 @@ fn main() {
         let listing = keys::keys(&db, Vec::new(), None, &settings).unwrap();
         listing.by_key(settings.threads, |run| run.count(), |_| {});
     });
+    measure("salvage", live, || drop(salvage(snapshot.source(), &Options::default(), &settings).unwrap()));
+    measure("carve", live, || drop(carve(snapshot.source(), &settings).unwrap()));
     measure("list", live, || {
         let listing = list(&db, &list::Selection::default(), &settings).unwrap();
         drop(listing.counts(settings.threads));
