@@ -34,6 +34,9 @@ pub(crate) fn line(finding: &Finding) -> String {
 /// What to do about a damaged tree.
 const TREE_ADVICE: &str = "Use another copy or another backup; --skip-damaged reads the rest, `etcdsnap salvage FILE OUT.db` makes a clean snapshot of it.";
 
+/// What to do about a list of members that is not raft's.
+const MEMBERS_ADVICE: &str = "For a restore: nothing. A running cluster: upgrade it to 3.5.26 or later, which clears the list, before it goes to 3.6; compare `etcdctl member list` with the members that you have.";
+
 /// What a kind of finding means, and what to do about it.
 pub(crate) fn meaning(code: &str) -> (&'static str, Option<&'static str>) {
     match code {
@@ -113,7 +116,7 @@ pub(crate) fn meaning(code: &str) -> (&'static str, Option<&'static str>) {
         | "empty-branch"
         | "element-table-too-long"
         | "too-deep" => (
-            "A page of the tree is damaged, and the keys below it cannot be read. etcd would crash on it or serve without them.",
+            "A page of the tree is damaged, and the keys below it cannot be read. etcd would crash on it or serve without them. A bad disk or a copy made while etcd wrote to the file does that.",
             Some(TREE_ADVICE),
         ),
         "element-outside-page" | "key-size" | "elements-too-large" | "bucket-header" | "inline-bucket" => {
@@ -145,12 +148,20 @@ pub(crate) fn meaning(code: &str) -> (&'static str, Option<&'static str>) {
         | "freelist-order"
         | "reachable-freed"
         | "unreachable-unfreed" => (
-            "The list of free pages contradicts the tree: etcd could overwrite data in use. A restore drops the list.",
-            None,
+            "The list of free pages contradicts the tree: etcd could overwrite data in use. etcd since 3.3 stores no such list.",
+            Some(
+                "Do not start etcd on the file itself. A restore drops the list, and `etcdsnap repack` and `etcdutl defrag` write the file without.",
+            ),
         ),
         "unknown-bucket" => (
             "A bucket that etcd 3.4 to 3.7 do not have: of a newer etcd, or not of etcd at all. It is kept as it is.",
             None,
+        ),
+        "storage-version-unknown" => (
+            "A newer etcd than 3.7 wrote this. What is read here holds for all lines so far; etcd 3.6 and 3.7 would refuse to start on it.",
+            Some(
+                "Restore it with the tools of the etcd that wrote it, or downgrade that cluster before it is backed up.",
+            ),
         ),
         "missing-bucket" => ("No etcd has ever started on this database, or it is not of etcd.", None),
         "entry" => (
@@ -158,12 +169,14 @@ pub(crate) fn meaning(code: &str) -> (&'static str, Option<&'static str>) {
             Some("Prefer another copy if there is one."),
         ),
         "record-unreadable" => (
-            "A record of a key's history cannot be read; etcd crashes on such a record at start.",
-            Some("Use another copy or another backup."),
+            "A record of a key's history cannot be read; etcd crashes on such a record at start. A copy made while etcd wrote to the file may look like that.",
+            Some("Use another copy or another backup; back a running etcd up with `etcdctl snapshot save`."),
         ),
         "revision-gap" | "sub-revision-gap" | "nothing-to-update" | "nothing-to-delete" => (
-            "Records are missing from the history above the compact revision, where etcd never drops any.",
-            Some("Keys may have vanished or show an old value. Use another copy or another backup."),
+            "Records are missing from the history above the compact revision, where etcd never drops any: of a copy that was made while etcd wrote to the file, say, or of pages that were lost.",
+            Some(
+                "Keys may have vanished or show an old value. Use another copy or another backup; back a running etcd up with `etcdctl snapshot save`.",
+            ),
         ),
         "deletion-unmarked" => (
             "A deletion has lost its mark: etcd would serve the key as alive, with an empty value, and an API server would fail to list the type of such an object.",
@@ -187,20 +200,44 @@ pub(crate) fn meaning(code: &str) -> (&'static str, Option<&'static str>) {
             "A record contradicts the rules that etcd's history obeys: it was changed after it was written, or written by a faulty etcd.",
             Some("Compare it with another member's snapshot (`etcdsnap hashkv A B`)."),
         ),
-        "compaction-unfinished" => (
-            "A compaction was asked for and not finished; etcd finishes it at its next start. A restore with a bumped revision leaves the same mark.",
+        "compaction-unfinished" => {
+            ("A compaction was asked for and not finished; etcd finishes it at its next start.", None)
+        }
+        "restored-with-bump" => (
+            "A restore with a bumped revision wrote this, and no etcd has started on it; the first start compacts all that is older than the mark.",
             None,
+        ),
+        "restored-without-bump" => (
+            "A restore without a bumped revision wrote this, and no etcd has started on it. Its revision is that of the snapshot: clients that watch, such as API servers and controllers, have seen later ones and would keep what they remember.",
+            Some(
+                "Restore the snapshot again with --bump-revision auto (upstream: --bump-revision 1000000000 --mark-compacted, from 3.4.27 and 3.5.10 on), or restart all such clients after etcd is up.",
+            ),
         ),
         "compacted-beyond-last-record" => (
-            "The last record was dropped by a compaction; the revision is that of the compaction. Harmless from etcd 3.4.32 and 3.5.14 on.",
-            None,
+            "A compaction dropped the last record, a deletion; the revision is that of the compaction. Nothing alive is missing; a watch from that revision on misses the deletion. `salvage`, and a `repack` or `restore` that leaves keys out, may leave the same.",
+            Some("Run 3.4.34, 3.5.16 or later. Nothing needs to be done about this file."),
         ),
-        "lease-unreadable" => {
-            ("A lease cannot be read; etcd would crash on it or keep its keys for ever.", None)
-        }
+        "compaction-dropped-deletion" => (
+            "A compaction dropped a deletion at its own revision. Nothing alive is missing; a watch from that revision on misses the deletion. `salvage`, and a `repack` or `restore` that leaves keys out, may leave the same.",
+            Some("Run 3.4.34, 3.5.16 or later. Nothing needs to be done about this file."),
+        ),
+        "revision-goes-back" => (
+            "A compaction dropped the last record and was cut short. An etcd with the fault starts with the revision of the record before, and gives revisions out a second time: clients that watch never notice what changed.",
+            Some(
+                "Start 3.4.32, 3.5.14 or later on it, which take the revision of the compaction; or restore with --bump-revision auto.",
+            ),
+        ),
+        "lease-unreadable" => (
+            "A lease cannot be read; etcd would crash on it or keep its keys for ever. No release writes such a thing: something else has changed the file.",
+            Some(
+                "Prefer another copy if there is one; `etcdsnap repack --detach-leases` writes it without leases.",
+            ),
+        ),
         "lease-missing" => (
-            "The key is attached to a lease that is not there and will never expire. etcd logs it at start and goes on.",
-            None,
+            "The key is attached to a lease that is not there and will never expire. etcd logs `failed to attach a lease` at start and goes on.",
+            Some(
+                "Delete the key if it should have expired; `--detach-leases` of `repack` and `restore` takes the lease off.",
+            ),
         ),
         "alarm-nospace" => (
             "The database had reached its quota. The restored cluster would still refuse writes.",
@@ -216,25 +253,40 @@ pub(crate) fn meaning(code: &str) -> (&'static str, Option<&'static str>) {
         ),
         "alarm-unknown" => ("An alarm that etcd up to 3.7 does not know.", None),
         "auth-without-root" => (
-            "Authentication is on and nobody can administrate it: the restored cluster could not be managed.",
-            None,
+            "Authentication is on and nobody can administrate it: the restored cluster could not be managed. No release lets it come to that: something else has changed the file.",
+            Some("Restore with --reset-root-password or --disable-auth, or from another backup."),
         ),
-        "role-missing" => ("A user has a role that does not exist; it grants nothing.", None),
-        "zombie-member" | "member-not-in-raft" | "stray-learner" | "voter-without-member" => (
-            "The old cluster's list of members was not what raft had: a known fault of 3.5 before 3.5.26, which 3.6 would have believed. A restore writes new members and heals it.",
-            None,
+        "role-missing" => (
+            "A user has a role that does not exist; it grants nothing.",
+            Some(
+                "After the restore grant the user a role that exists, or take it off: `etcdctl user revoke-role`.",
+            ),
+        ),
+        "zombie-member" | "member-not-in-raft" | "voter-without-member" => (
+            "The old cluster's list of members was not what raft had. etcd 3.6 and later believe the list: members that are long gone would come back and count for the quorum. A restore writes new members and heals it.",
+            Some(MEMBERS_ADVICE),
+        ),
+        "stray-learner" => (
+            "The old cluster's list has a learner that raft does not have, as after --force-new-cluster. A restore writes new members and heals it.",
+            Some(
+                "For a restore: nothing. A running cluster: `etcdctl member remove` the learner, with 3.5.25, 3.6.6 or later.",
+            ),
         ),
         "member-name-shared" | "peer-url-shared" => (
             "Two members of the old cluster claim the same name or address: one of them is a leftover. A restore heals it.",
-            None,
+            Some(MEMBERS_ADVICE),
         ),
         "learner-not-promoted" => (
-            "A promoted learner is still a learner in the list: a known fault of 3.5 before 3.5.20. A restore heals it.",
-            None,
+            "A promoted learner is still a learner in the list; raft has it as a voter. etcd 3.7 goes by the list and would take its vote away. A restore writes new members and heals it.",
+            Some(
+                "For a restore: nothing. A running cluster: upgrade it to 3.5.24 or later, then to 3.6, which repairs the list; not to 3.7 before `etcdctl member list` says that it is a learner no more.",
+            ),
         ),
         "learner-promoted-silently" => (
-            "A learner became a voter in the list by an update of its URLs: a known fault before 3.5.31 and 3.6.12. A restore heals it.",
-            None,
+            "A learner became a voter in the list, without being promoted: its peer URLs were updated. etcd 3.7 goes by the list and would give it a vote. A restore writes new members and heals it.",
+            Some(
+                "For a restore: nothing. A running cluster: upgrade it to 3.5.31, 3.6.12 or later; promote the member (`etcdctl member promote`), or remove it and add it again as a learner.",
+            ),
         ),
         "conf-state-stale" => (
             "This cluster was restored from a snapshot before: raft's entry still names the cluster before that one. Harmless.",

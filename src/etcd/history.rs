@@ -183,6 +183,16 @@ pub struct OrderPart<'a> {
     first: Option<Record<'a>>,
     last: Option<Record<'a>>,
     log: HistoryLog,
+    at_compact: Changes,
+    is_bumped: bool,
+}
+
+/// The changes of one revision.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Changes {
+    count: i64,
+    /// The last one's number in its transaction.
+    last_sub: i64,
 }
 
 /// Whether a record breaks no rule by itself.
@@ -292,6 +302,12 @@ impl<'a> RecordFold<'a> for RevisionOrder {
     #[inline]
     fn record(&self, part: &mut OrderPart<'a>, record: &Record<'a>) {
         Self::alone(record, &mut part.log);
+        if record.revision.main == self.compact {
+            part.at_compact.count = part.at_compact.count.saturating_add(1);
+            part.at_compact.last_sub = record.revision.sub;
+        }
+        // The key tells nearly all records apart from a bump's.
+        part.is_bumped |= record.kv.key.is_empty() && record.revision.main > self.compact && record.is_bump();
         match &part.last {
             Some(last) => self.follow(Some(last), record, &mut part.log),
             None => part.first = Some(*record),
@@ -306,6 +322,9 @@ impl<'a> RecordFold<'a> for RevisionOrder {
             total.last = part.last;
         }
         total.log.append(part.log);
+        total.at_compact.count = total.at_compact.count.saturating_add(part.at_compact.count);
+        total.at_compact.last_sub = total.at_compact.last_sub.max(part.at_compact.last_sub);
+        total.is_bumped |= part.is_bumped;
     }
 }
 
@@ -313,6 +332,22 @@ impl OrderPart<'_> {
     /// What was found.
     pub fn log(&self) -> &HistoryLog {
         &self.log
+    }
+
+    /// The last record.
+    pub fn last(&self) -> Option<&Record<'_>> {
+        self.last.as_ref()
+    }
+
+    /// Whether changes of the compact revision itself are not there. A transaction
+    /// changes no key twice, so each of its writes was the newest of its key at
+    /// the compaction and stayed; so did each deletion, from 3.4.34 and 3.5.16 on.
+    ///
+    /// `false` as well where it cannot be told: above a compact revision inside the
+    /// leap of a bumped restore nothing was ever written.
+    pub fn lacks_changes_of_compaction(&self) -> bool {
+        let Changes { count, last_sub } = self.at_compact;
+        !self.is_bumped && (count == 0 || last_sub >= count)
     }
 }
 

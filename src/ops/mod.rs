@@ -12,6 +12,7 @@ mod folder;
 pub mod hashkv;
 pub mod history;
 pub mod keys;
+pub mod known_fault;
 pub mod list;
 pub mod lookup;
 pub mod member_list;

@@ -2,6 +2,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 
+use etcdsnap::ops::known_fault;
 use etcdsnap::ops::member_list::{ClusterIdGuess, MembersReport, Role, members};
 use serde::Serialize;
 
@@ -201,7 +202,14 @@ pub(super) fn text(out: &mut (dyn Write + Send), report: &MembersReport) -> Resu
         for finding in findings {
             writeln!(out, "note: {code}: {}", words::line(finding))?;
         }
-        writeln!(out, "  {}", words::meaning(code).0)?;
+        let (meaning, advice) = words::meaning(code);
+        writeln!(out, "  {meaning}")?;
+        for fault in known_fault::of(code) {
+            writeln!(out, "  Known fault: {fault}")?;
+        }
+        if let Some(advice) = advice {
+            writeln!(out, "  What to do: {advice}")?;
+        }
     }
     Ok(())
 }

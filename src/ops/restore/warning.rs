@@ -51,6 +51,12 @@ pub enum Warning {
     DowngradeUnderWay(String),
     /// A compaction was asked for and not finished: it is resumed at the start.
     CompactionUnfinished,
+    /// The same, and the records end before it: an etcd with a known fault would
+    /// start with an older revision.
+    RevisionGoesBack {
+        /// The revision that the store has.
+        revision: i64,
+    },
     /// The database is larger than etcd takes unless told otherwise, or nearly so.
     Quota {
         /// Bytes of the database.
@@ -132,7 +138,11 @@ impl Plan<'_> {
         // That one is done, or there is another.
         let compacts = self.summary.is_bumped || request.changes.compacts();
         if !compacts && self.state.scheduled_compact > self.state.finished_compact {
-            warnings.push(Warning::CompactionUnfinished);
+            let mut kinds = report.findings.kinds().into_iter();
+            warnings.push(match kinds.any(|(_, code, ..)| code == "revision-goes-back") {
+                true => Warning::RevisionGoesBack { revision: self.summary.revision_after },
+                false => Warning::CompactionUnfinished,
+            });
         }
         warnings
     }

@@ -1,8 +1,9 @@
 //! Records of bucket `key`: unreadable ones, and those that break a rule.
 
 use crate::bolt::Db;
-use crate::etcd::history::{HistoryFault, HistoryFaultKind, HistoryLog};
-use crate::etcd::record::UnreadableLog;
+use crate::etcd::history::{HistoryFault, HistoryFaultKind, HistoryLog, OrderPart};
+use crate::etcd::record::{Record, UnreadableLog};
+use crate::etcd::revision::Revision;
 use crate::etcd::state::State;
 use crate::ops::finding::{Check, Finding, Findings, Grade};
 
@@ -10,11 +11,9 @@ use super::schema::place;
 
 pub(super) fn findings(
     db: &Db<'_>,
-    order: &HistoryLog,
+    order: &OrderPart<'_>,
     lives: &HistoryLog,
     unreadable: &UnreadableLog,
-    state: &State,
-    last: i64,
     findings: &mut Findings,
 ) {
     for (index, record) in unreadable.first.iter().enumerate() {
@@ -27,7 +26,7 @@ pub(super) fn findings(
             if index == 0 { unreadable.count.saturating_sub(unreadable.first.len() as u64) } else { 0 };
         findings.count_more(finding, rest.saturating_add(1));
     }
-    for log in [order, lives] {
+    for log in [order.log(), lives] {
         for (_, count, faults) in log.kinds() {
             let unkept = count.saturating_sub(faults.len() as u64);
             for (index, fault) in faults.iter().enumerate() {
@@ -36,26 +35,38 @@ pub(super) fn findings(
             }
         }
     }
-    compaction(state, last, findings);
 }
 
-fn compaction(state: &State, last: i64, findings: &mut Findings) {
-    let main =
-        |revision: Option<crate::etcd::revision::Revision>| revision.map_or(0, |revision| revision.main);
+/// What the last compaction left, and what it left undone. `is_whole` if no record
+/// of the bucket is out of reach.
+pub(super) fn compaction(state: &State, order: &OrderPart<'_>, is_whole: bool, findings: &mut Findings) {
+    let main = |revision: Option<Revision>| revision.map_or(0, |revision| revision.main);
     let (scheduled, finished) = (main(state.scheduled_compact), main(state.finished_compact));
+    let last = order.last().map_or(0, |record| record.revision.main);
+    let mut note = |code, expected: String, found: String| {
+        findings.push(Finding::new(Grade::Note, Check::History, code).because(expected, found));
+    };
     if scheduled > finished {
-        let (expected, found) =
-            (format!("compaction {scheduled} done"), format!("compaction {finished} done"));
-        findings.push(
-            Finding::new(Grade::Note, Check::History, "compaction-unfinished").because(expected, found),
-        );
+        let found = format!("compaction {finished} done");
+        if scheduled == last && order.last().is_some_and(Record::is_bump) {
+            let expected = format!("a history without leaps, and compaction {scheduled} done");
+            note("restored-with-bump", expected, format!("a restore's mark at {last}, and {found}"));
+        } else {
+            note("compaction-unfinished", format!("compaction {scheduled} done"), found);
+        }
     }
-    if scheduled.max(finished) > last && last > 0 {
-        let expected = format!("records up to the compact revision {}", scheduled.max(finished));
-        findings.push(
-            Finding::new(Grade::Note, Check::History, "compacted-beyond-last-record")
-                .because(expected, format!("the last record has revision {last}")),
-        );
+    let compact = scheduled.max(finished);
+    if !is_whole {
+        return;
+    }
+    let of_last = if last > 0 { format!("the last record has revision {last}") } else { "no record".into() };
+    if compact > last {
+        let expected = format!("records up to the compact revision {compact}");
+        let code = if scheduled > finished { "revision-goes-back" } else { "compacted-beyond-last-record" };
+        note(code, expected, of_last);
+    } else if scheduled == finished && compact > 0 && order.lacks_changes_of_compaction() {
+        let expected = format!("all changes of the compact revision {compact}");
+        note("compaction-dropped-deletion", expected, "fewer; only deletions are ever dropped there".into());
     }
 }
 

@@ -12,6 +12,7 @@ mod kubernetes;
 mod leases;
 mod locked;
 mod membership;
+mod restored;
 mod schema;
 mod tree;
 
@@ -174,8 +175,14 @@ pub(crate) fn check_patched(
     let work = |threads| {
         // A restore that moves the revision ahead marks everything before as
         // compacted. What is missing was still missing before.
-        let compact = State::read(db).compact_revision().unwrap_or(0);
-        check_content(patched, compact, threads, settings, options)
+        let found = State::read(db);
+        let compact = found.compact_revision().unwrap_or(0);
+        let mut draft = check_content(patched, compact, threads, settings, options);
+        // What is about to be written is of a restore in any case.
+        if std::ptr::eq(db, patched) {
+            draft.restored(&found);
+        }
+        draft
     };
     let (hashed, mut draft) = digest::alongside(source, db, content, settings, work);
     file::digest(db, &trailer, hashed.verdict, &mut draft.findings);
@@ -221,7 +228,10 @@ fn check_content(
 
     tree::findings(&walked.faults, &mut findings);
     schema::findings(db, &state, &mut findings);
-    history::findings(db, order.log(), &keyspace.log, &unreadable, &state, keyspace.last, &mut findings);
+    history::findings(db, &order, &keyspace.log, &unreadable, &mut findings);
+    let is_there = state.buckets.iter().any(|name| name == KEY);
+    let is_whole = is_there && walked.faults.is_empty() && unreadable.count == 0;
+    history::compaction(&state, &order, is_whole, &mut findings);
     let references = leases::findings(db, &leases, keyspace.live(), &mut findings);
     auth::alarms(&state, &mut findings);
     auth::findings(&state, &mut findings);
@@ -311,6 +321,13 @@ fn check_content(
 }
 
 impl Draft {
+    /// Looks whether the file, as it was found, comes from a restore.
+    fn restored(&mut self, found: &State) {
+        if let Some(facts) = &self.facts {
+            restored::findings(found, facts.revision, &mut self.findings);
+        }
+    }
+
     fn finish(mut self, db: &Db<'_>, trailer: &Trailer, hashed: Hashed, file_size: u64) -> Report {
         self.findings.sort();
         let covered = match trailer.digest() {
@@ -329,7 +346,7 @@ impl Draft {
             },
         ];
         checks.append(&mut self.checks);
-        // Notes on the metas are only known by name once the file check is told.
+        // Some findings came after the checks were counted.
         for check in &mut checks {
             (check.worst, check.findings) = self.findings.of_check(check.check);
         }

@@ -13,6 +13,14 @@ pub(super) fn findings(db: &Db<'_>, state: &State, findings: &mut Findings) {
             findings.push(finding.of_bucket(name.escape_ascii().to_string()));
         }
     }
+    if state.is_of_unknown_line() {
+        let version = state.storage_version_text();
+        findings.push(
+            Finding::new(Grade::Note, Check::Schema, "storage-version-unknown")
+                .of_bucket("meta")
+                .because("a storage version up to 3.7", format!("{version}, of a newer etcd")),
+        );
+    }
     // With damage on the way, a bucket may be there and not be seen.
     let expected = if state.tree_faults.is_empty() { &[KEY, META][..] } else { &[] };
     for name in expected {

@@ -69,6 +69,13 @@ pub(super) fn words(warning: &Warning, surroundings: &Surroundings<'_>) -> (&'st
         Warning::CompactionUnfinished => {
             ("compaction-unfinished", "a compaction was not finished; etcd finishes it when it starts".into())
         }
+        Warning::RevisionGoesBack { revision } => (
+            "revision-goes-back",
+            format!(
+                "a compaction at the last revision was not finished: etcd before 3.4.32 and 3.5.14 would start with an older revision than {}. Start a later one, or restore with --bump-revision auto (on every member)",
+                grouped(revision.unsigned_abs())
+            ),
+        ),
         Warning::Quota { db_size, suggested } => (
             "quota",
             format!(

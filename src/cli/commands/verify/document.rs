@@ -4,6 +4,7 @@ use std::path::Path;
 
 use etcdsnap::etcd::snapshot::DigestVerdict;
 use etcdsnap::ops::finding::{Check, Finding, Grade};
+use etcdsnap::ops::known_fault::{self, Versions};
 use etcdsnap::ops::verify::{CheckResult, Report};
 use serde::Serialize;
 
@@ -74,7 +75,19 @@ struct KindDocument<'d> {
     meaning: &'d str,
     #[serde(skip_serializing_if = "Option::is_none")]
     advice: Option<&'d str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    known_faults: Vec<KnownFaultDocument>,
     first: Vec<FindingDocument<'d>>,
+}
+
+/// A fault of released versions that leaves such a mark.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct KnownFaultDocument {
+    what: &'static str,
+    affected: Vec<String>,
+    fixed_in: Vec<String>,
+    references: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -179,5 +192,16 @@ fn kind_document<'d>(
         lost_from: finding.lost.as_ref().and_then(|lost| lost.lower.as_ref()).map(|key| hex(&key.bytes)),
         lost_to: finding.lost.as_ref().and_then(|lost| lost.upper.as_ref()).map(|key| hex(&key.bytes)),
     });
-    KindDocument { check, code, grade, count, meaning, advice, first: first.collect() }
+    let known_faults = known_fault::of(code).iter().map(|fault| KnownFaultDocument {
+        what: fault.what,
+        affected: fault.versions.iter().map(ToString::to_string).collect(),
+        fixed_in: fault.versions.iter().map(Versions::fixed_in).collect(),
+        references: fault.pull_requests.iter().map(reference).collect(),
+    });
+    let known_faults = known_faults.collect();
+    KindDocument { check, code, grade, count, meaning, advice, known_faults, first: first.collect() }
+}
+
+fn reference(pull_request: &u32) -> String {
+    format!("https://github.com/etcd-io/etcd/pull/{pull_request}")
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use etcdsnap::etcd::snapshot::DigestVerdict;
 use etcdsnap::kube::encryption::Keyring;
 use etcdsnap::ops::finding::{Check, Finding, Grade};
+use etcdsnap::ops::known_fault;
 use etcdsnap::ops::verify::{CheckResult, Options, Report, verify};
 
 pub(crate) use document::FileDocument;
@@ -156,6 +157,9 @@ impl Verify {
             }
             let (meaning, advice) = words::meaning(code);
             writeln!(out, "  What it means: {meaning}")?;
+            for fault in known_fault::of(code) {
+                writeln!(out, "  Known fault: {fault}")?;
+            }
             // What it really is tells more than what it is not.
             if let Some(advice) = advice.filter(|_| report.looks_like.is_none()) {
                 writeln!(out, "  What to do: {advice}")?;
