@@ -10,7 +10,7 @@ use super::gateway::{Gateway, delete, put};
 use super::process::{Tools, etcdsnap, run};
 use super::server::Server;
 use super::snapshots::db_of;
-use super::store::{Store, assert_sound, hashkv, integer, status};
+use super::store::{Store, codes, hashkv, integer, status, verified};
 
 /// Numbers that look random and are the same in every run.
 struct Numbers(u64);
@@ -179,6 +179,19 @@ pub(crate) fn enable_auth(client: &Client) -> Client {
     client.as_user("root:pw")
 }
 
+/// That `verify` gives these codes, and the fault that 3.4.23 has.
+#[track_caller]
+fn assert_sound_of(line: &str, file: &Path, expected: &[&str]) {
+    let report = verified(file);
+    let mut found = codes(&report);
+    if line == "3.4" {
+        // Before 3.4.34 a deletion at the compact revision is dropped. Whether there
+        // is one depends on when the short leases ended.
+        found.retain(|code| *code != "compaction-dropped-deletion");
+    }
+    assert_eq!(found, expected, "{report:#}");
+}
+
 /// Fills a member and compares a snapshot of it with what it answers; the snapshot.
 fn made_up(tools: &Tools, line: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -188,7 +201,7 @@ fn made_up(tools: &Tools, line: &str) -> (TempDir, PathBuf) {
     let file = folder.path().join("saved.db");
     client.save_snapshot(&file);
 
-    assert_sound(&file, &[]);
+    assert_sound_of(line, &file, &[]);
     let figures = status(&file);
     let newest = integer(&figures["revision"]);
     assert!(newest >= last, "revision {newest} in the snapshot, {last} before it");
@@ -204,7 +217,7 @@ fn made_up(tools: &Tools, line: &str) -> (TempDir, PathBuf) {
 
     server.kill();
     let db = db_of(&folder.path().join("fresh"));
-    assert_sound(&db, &["digest-absent"]);
+    assert_sound_of(line, &db, &["digest-absent"]);
     let (_server, client) = Server::fresh(tools, line, folder.path(), Some("root:pw"));
     // 3.4 refuses to hash at the compact revision itself.
     let oldest = if line == "3.4" { compacted + 1 } else { compacted };
