@@ -57,9 +57,7 @@ impl Found {
         let value = u32::try_from(element.value().len()).ok().filter(|_| !element.is_bucket)?;
         let at = element.data_offset().0;
         let found = Self::new(revision, tombstone, at, value, Origin::Tree);
-        let kv = KeyValue::parse(element.value()).ok();
-        let record = kv.map(|kv| Record { revision, tombstone, kv, offset: element.offset });
-        let sound = record.is_some_and(|record| is_consistent(&record));
+        let sound = Record::parse(element).is_ok_and(|record| is_consistent(&record));
         Some(Self { origin: if sound { Origin::Tree } else { Origin::Broken }, ..found })
     }
 
