@@ -176,7 +176,9 @@ pub(super) fn verify(bytes: &[u8]) {
 /// A damaged file, of which a sound one is made.
 pub(super) fn salvage(bytes: &[u8]) {
     let source = source(bytes);
-    let Ok(plan) = salvages::plan(&source, &verifies::Options::default(), &settings(1, false)) else { return };
+    let Ok(plan) = salvages::plan(&source, &verifies::Options::default(), &settings(1, false)) else {
+        return;
+    };
     let saved = plan.to_bytes().expect("what was planned can be written");
     let report = report_of(&saved, 1, &verifies::Options::default());
     assert!(plan.fits(&report), "{:?}", report.findings.kinds());

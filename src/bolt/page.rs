@@ -516,8 +516,9 @@ pub(super) fn apart(spans: &[(usize, usize)], first: usize) -> Vec<bool> {
     let span = |index: usize| spans.get(index).copied().unwrap_or_default();
     let before = std::iter::once(first).chain(spans.iter().map(|(_, end)| *end));
     let behind = spans.iter().skip(1).map(|(start, _)| Some(*start)).chain([None]);
+    // Behind the last there is slack, which says nothing of its end.
     let is_linked = |((start, end), before, behind): ((usize, usize), usize, Option<usize>)| {
-        start == before || Some(end) == behind
+        start == before || behind.is_none_or(|behind| end == behind)
     };
     let links = spans.iter().zip(before).zip(behind);
     let links: Vec<bool> = links.map(|((span, before), behind)| is_linked((*span, before, behind))).collect();

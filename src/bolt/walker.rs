@@ -328,7 +328,9 @@ impl<'w, 'a, F: Fold<'a>> Walker<'w, 'a, F> {
         let mut found = Vec::new();
         page.leaf_elements(elements, |element, kind| found.push((element, kind)));
         // An element that was left out leaves a gap of its own.
-        if found.is_empty() && let Some((element, kind)) = page.leaf_gap(elements) {
+        if found.is_empty()
+            && let Some((element, kind)) = page.leaf_gap(elements)
+        {
             push(element, kind, None);
         }
         for (element, kind) in found {
