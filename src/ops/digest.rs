@@ -18,6 +18,9 @@ pub(crate) enum Content {
     IfStored,
     /// In any case.
     Always,
+    /// Not at all: this is its hash, of bytes that were compared with what the file
+    /// holds when they were written.
+    Known([u8; 32]),
 }
 
 /// What became of the digest.
@@ -42,11 +45,21 @@ pub(crate) fn alongside<T>(
     let bytes = source.bytes();
     let cached = source.is_cached();
     let stored = trailer(db, bytes).digest();
-    if stored.is_none() && wanted == Content::IfStored {
+    let compare = |computed| match stored {
+        None => DigestVerdict::Absent,
+        Some(stored) if stored == computed => DigestVerdict::Matches,
+        Some(stored) => DigestVerdict::Differs { stored, computed },
+    };
+    let known = match (wanted, stored) {
+        (Content::Known(known), _) => Some(Hashed { verdict: compare(known), content: Some(known) }),
+        (Content::IfStored, None) => Some(Hashed { verdict: DigestVerdict::Absent, content: None }),
+        _ => None,
+    };
+    if let Some(known) = known {
         if cached {
             source.populate(0, bytes.len());
         }
-        return (Hashed { verdict: DigestVerdict::Absent, content: None }, work(settings.threads));
+        return (known, work(settings.threads));
     }
     let length = match stored {
         Some(_) => bytes.len().saturating_sub(DIGEST_SIZE as usize),
@@ -67,11 +80,6 @@ pub(crate) fn alongside<T>(
         let others = NonZeroUsize::new(settings.threads.get().saturating_sub(1));
         let done = work(others.unwrap_or(NonZeroUsize::MIN));
         let computed = hashing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        let verdict = match stored {
-            None => DigestVerdict::Absent,
-            Some(stored) if stored == computed => DigestVerdict::Matches,
-            Some(stored) => DigestVerdict::Differs { stored, computed },
-        };
-        (Hashed { verdict, content: Some(computed) }, done)
+        (Hashed { verdict: compare(computed), content: Some(computed) }, done)
     })
 }

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::num::NonZeroU64;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
@@ -108,7 +108,7 @@ impl WholeFile {
     }
 
     /// Writes what `fill` hands over, hashing it on a thread beside, and the digest
-    /// behind it, as a snapshot has it. All is on disk then, and may be read by
+    /// behind it, as a snapshot has it. What is written is read back and compared. All is on disk then, and may be read by
     /// others. Returns the digest.
     ///
     /// # Errors
@@ -122,7 +122,8 @@ impl WholeFile {
         let (hashed, reuse) = channel();
         let digest = std::thread::scope(|scope| {
             let hashing = scope.spawn(move || hash(&to_hash, &hashed));
-            let mut out = Hashed { file: &self.file, chunk: Vec::new(), full, reuse, progress, written: 0 };
+            let (chunk, back) = (Vec::new(), Vec::new());
+            let mut out = Hashed { file: &self.file, chunk, back, full, reuse, progress, written: 0 };
             let filled = fill(&mut out);
             let flushed = out.flush();
             drop(out);
@@ -231,10 +232,12 @@ fn hash(chunks: &Receiver<Vec<u8>>, back: &Sender<Vec<u8>>) -> [u8; 32] {
     hash.finish()
 }
 
-/// Writes in chunks, each of which is hashed while the next is made.
+/// Writes in chunks, each of which is read back and compared, and hashed while the next
+/// is made.
 struct Hashed<'f> {
     file: &'f File,
     chunk: Vec<u8>,
+    back: Vec<u8>,
     full: SyncSender<Vec<u8>>,
     reuse: Receiver<Vec<u8>>,
     progress: &'f Progress,
@@ -249,6 +252,11 @@ impl Hashed<'_> {
             return Ok(());
         }
         self.file.write_all(&self.chunk)?;
+        self.back.resize(self.chunk.len(), 0);
+        self.file.read_exact_at(&mut self.back, self.written)?;
+        if self.back != self.chunk {
+            return Err(io::Error::other("it is read back other than it was written"));
+        }
         let length = self.chunk.len() as u64;
         Progress::add(&self.progress.written, length);
         // The kernel is told to write out what is there while more is made.

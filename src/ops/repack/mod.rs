@@ -164,7 +164,7 @@ impl Plan<'_> {
             }),
         })?;
         self.source.finish()?;
-        self.read_back(&file, options, settings)?;
+        self.read_back(&file, sha256, options, settings)?;
         file.publish()?;
         Ok(Written { size, sha256 })
     }
@@ -182,12 +182,14 @@ impl Plan<'_> {
     fn read_back(
         &self,
         file: &WholeFile,
+        sha256: [u8; 32],
         options: &verify::Options,
         settings: &Settings<'_>,
     ) -> Result<(), RepackError> {
         let source = Source::open(file.staged())?;
         let db = Db::open(source.bytes())?;
-        let report = verify::check_patched(&source, &db, &db, settings, options, Content::IfStored);
+        let content = Content::Known(sha256);
+        let report = verify::check_patched(&source, &db, &db, settings, options, content);
         source.finish()?;
         let as_planned = match (self.outcome(), &self.report.facts, &report.facts) {
             (Some(outcome), _, Some(found)) => outcome.agrees_with(found),

@@ -181,7 +181,7 @@ impl Plan<'_> {
             builder.finish().map_err(SalvageError::from)
         })?;
         self.source.finish()?;
-        let is_sound = self.read_back(&file, options, settings)?;
+        let is_sound = self.read_back(&file, sha256, options, settings)?;
         file.publish()?;
         Ok(Saved { written: Written { size, sha256 }, is_sound })
     }
@@ -204,14 +204,16 @@ impl Plan<'_> {
     fn read_back(
         &self,
         file: &WholeFile,
+        sha256: [u8; 32],
         options: &verify::Options,
         settings: &Settings<'_>,
     ) -> Result<bool, SalvageError> {
         let source = Source::open(file.staged())?;
-        let report = verify::verify(&source, settings, options).map_err(|error| match error {
-            super::OpError::Source(error) => SalvageError::Source(error),
-            _ => SalvageError::Build(BuildError::Changed),
-        })?;
+        let report =
+            verify::verify_written(&source, sha256, settings, options).map_err(|error| match error {
+                super::OpError::Source(error) => SalvageError::Source(error),
+                _ => SalvageError::Build(BuildError::Changed),
+            })?;
         if self.fits(&report) { Ok(report.is_sound()) } else { Err(SalvageError::ReadBack(Box::new(report))) }
     }
 
