@@ -14,6 +14,7 @@
 //! format is the same in 1.3, 1.4 and 1.5.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+mod apart;
 mod bucket;
 mod build;
 mod census;

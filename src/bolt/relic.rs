@@ -10,9 +10,10 @@
 
 use memchr::memmem;
 
+use super::apart::apart;
 use super::bucket::{BUCKET_HEADER_SIZE, BucketRoot};
 use super::meta::PageSize;
-use super::page::{BUCKET_FLAG, HEADER_SIZE, MAX_KEY_SIZE, PageFlags, RawHeader, apart};
+use super::page::{BUCKET_FLAG, HEADER_SIZE, MAX_KEY_SIZE, PageFlags, RawHeader};
 use super::unreached::{end_of_branch, end_of_freelist};
 use super::{FileOffset, Gap, GapKind, PageId};
 use crate::codec::fixed::{u32_le, u64_le};
