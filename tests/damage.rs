@@ -400,6 +400,7 @@ bytes! {
     a_leaf_without_keys sample(), |b| {
         b.count(LEAF, 0);
     } => [
+        "data-lost tree/elements-hidden page 6",
         "data-lost history/revision-gap page 7",
         "suspicious tree/empty-leaf page 6",
         "suspicious history/born-twice page 8",
@@ -433,7 +434,7 @@ bytes! {
     a_small_bucket_without_its_only_entry sample(), |b| {
         let page = b.bucket("cluster") + 16;
         b.set(page + 10, &0u16.to_le_bytes());
-    } => ["suspicious tree/inline-slack page 18"];
+    } => ["data-lost tree/elements-hidden page 18", "suspicious tree/inline-slack page 18"];
     more_elements_than_a_page_has_room_for sample(), |b| {
         b.count(LEAF, 0xFFFF);
     } => [

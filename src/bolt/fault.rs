@@ -177,6 +177,11 @@ fault_kinds! {
     EmptyBranch = "empty-branch", expected("at least one child"), found("none");
     /// A leaf page without keys that is not the root of its bucket.
     EmptyLeaf = "empty-leaf", expected("at least one key"), found("none");
+    /// A leaf page that counts no element and has data nevertheless: bbolt leaves zeros.
+    ElementsHidden {
+        /// Bytes up to the last one that is not zero.
+        bytes: u64,
+    } = "elements-hidden", expected("zeros behind the header of a page without elements"), found("{bytes} bytes of data");
     /// More elements than the page has room for.
     TableTooLong {
         /// How many elements the header claims.

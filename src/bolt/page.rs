@@ -360,6 +360,17 @@ impl<'a> Page<'a> {
         LeafElement::read(self.bytes, at, index, self.element_offset(index)).map(|(element, _)| element)
     }
 
+    /// How many bytes of data there are behind the header of a page that counts no
+    /// element, if there are any.
+    pub(crate) fn hidden(&self) -> Option<u64> {
+        if self.count != 0 {
+            return None;
+        }
+        let data = self.bytes.get(HEADER_SIZE..)?;
+        let last = data.iter().rposition(|byte| *byte != 0)?;
+        Some((last as u64).saturating_add(1))
+    }
+
     /// Reads the keys and values of a leaf page into `elements`, in the order of
     /// the page. What is wrong goes to `fault` with the element's index; such an
     /// element is left out if it cannot be read.

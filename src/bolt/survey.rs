@@ -294,7 +294,7 @@ fn is_counted(page: &Page<'_>) -> bool {
 
 /// Reads the elements of a leaf; whether they are as bbolt writes them.
 fn read<'a>(page: &Page<'a>, elements: &mut Vec<LeafElement<'a>>) -> bool {
-    let mut sound = true;
+    let mut sound = page.hidden().is_none();
     page.leaf_elements(elements, |_, _| sound = false);
     let mut next = page.offset.0.saturating_add(page.table_end() as u64);
     let mut previous: Option<&[u8]> = None;

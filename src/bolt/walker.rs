@@ -325,6 +325,9 @@ impl<'w, 'a, F: Fold<'a>> Walker<'w, 'a, F> {
         if page.count == 0 && !root {
             push(None, FaultKind::EmptyLeaf, None);
         }
+        if let Some(bytes) = page.hidden() {
+            push(None, FaultKind::ElementsHidden { bytes }, Some(bounds));
+        }
         let mut found = Vec::new();
         page.leaf_elements(elements, |element, kind| found.push((element, kind)));
         // An element that was left out leaves a gap of its own.

@@ -193,7 +193,7 @@ impl Evidence {
         let document = Document {
             schema_version: SCHEMA_VERSION,
             tool: Tool::this(),
-            command: std::env::args_os().map(|word| told(&word)).collect(),
+            command: without_hashes(std::env::args_os().map(|word| told(&word))),
             working_directory: std::env::current_dir().map_or_else(|_| String::new(), |path| shown(&path)),
             host: safe(rustix::system::uname().nodename().to_bytes()),
             uid: rustix::process::geteuid().as_raw(),
@@ -353,6 +353,22 @@ fn moment(seconds: i64, nanoseconds: i64) -> String {
 fn now() -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     moment(i64::try_from(since.as_secs()).unwrap_or(i64::MAX), i64::from(since.subsec_nanos()))
+}
+
+/// The hash of a password is as little for others' eyes as the password.
+fn without_hashes(words: impl Iterator<Item = String>) -> Vec<String> {
+    const OPTION: &str = "--reset-root-password";
+    let is_hash = |word: &str| word.starts_with("$2");
+    let mut is_next = false;
+    let words = words.map(|word| match word.split_once('=') {
+        Some((OPTION, hash)) if is_hash(hash) => format!("{OPTION}=<hash>"),
+        _ if is_next && is_hash(&word) => "<hash>".to_owned(),
+        _ => {
+            is_next = word == OPTION;
+            word
+        }
+    });
+    words.collect()
 }
 
 fn told(word: &OsString) -> String {

@@ -135,6 +135,10 @@ pub(crate) fn meaning(code: &str) -> (&'static str, Option<&'static str>) {
             "bbolt never writes this: something else has changed the file.",
             Some("Prefer another copy if there is one."),
         ),
+        "elements-hidden" => (
+            "The page's header says that nothing is on it, and there is: all its entries are lost to every reader.",
+            Some("Use another copy. If there is none, `etcdsnap salvage FILE OUT.db` finds what is left."),
+        ),
         "elements-apart" | "inline-slack" => (
             "Bytes that belong to no entry, where bbolt leaves none: entries may be missing, or cut short.",
             Some("Use another copy. If there is none, `etcdsnap carve` shows what such bytes hold."),

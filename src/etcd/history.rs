@@ -257,6 +257,12 @@ impl RevisionOrder {
         if !all_there {
             return;
         }
+        // A restore that moves the revision ahead writes one, alone and far ahead; what has
+        // its form elsewhere is a write that lost its content.
+        let is_next = previous.is_some() && main <= before.main.saturating_add(1);
+        if record.is_bump() && (sub != 0 || is_next) {
+            log.push(record, HistoryFaultKind::EmptyKey);
+        }
         if main == before.main {
             let expected = before.sub.saturating_add(1);
             if sub != expected {

@@ -1,5 +1,6 @@
 //! What differs between two states of an object.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use super::value::Value;
@@ -139,7 +140,7 @@ fn compare(
             let place_of = |list: &[Value<'_>]| {
                 let named = list.iter().enumerate();
                 let named = named.filter_map(|(place, value)| Some((name(value, by)?, place)));
-                named.collect::<std::collections::HashMap<_, _>>()
+                named.collect::<HashMap<_, _>>()
             };
             let (was, is) = (place_of(one), place_of(other));
             for (place, value) in other.iter().enumerate() {
@@ -168,11 +169,21 @@ fn name(element: &Value<'_>, by: &str) -> Option<String> {
     }
 }
 
-/// A field that every element of both lists has, and no two of one list alike.
+/// A field that every element of both lists has, and no two of one list alike; none, if
+/// what is in both comes in another order, which may mean something.
 fn naming(one: &[Value<'_>], other: &[Value<'_>]) -> Option<&'static str> {
+    let by = shared_name(one, other)?;
+    let names = |list: &[Value<'_>]| list.iter().filter_map(|element| name(element, by)).collect::<Vec<_>>();
+    let (was, is) = (names(one), names(other));
+    let (before, after): (HashSet<_>, HashSet<_>) = (was.iter().collect(), is.iter().collect());
+    let stayed = was.iter().filter(|name| after.contains(name));
+    stayed.eq(is.iter().filter(|name| before.contains(name))).then_some(by)
+}
+
+fn shared_name(one: &[Value<'_>], other: &[Value<'_>]) -> Option<&'static str> {
     let names_all = |by: &&&'static str| {
         [one, other].into_iter().all(|list| {
-            let mut seen = std::collections::HashSet::new();
+            let mut seen = HashSet::new();
             list.iter().all(|element| name(element, by).is_some_and(|name| seen.insert(name)))
         })
     };
@@ -219,11 +230,18 @@ mod tests {
     #[test]
     fn elements_are_compared_by_name_wherever_they_stand() {
         let before = json!({"c": [{"name": "a", "image": "1"}, {"name": "b", "image": "1"}]});
-        let after = json!({"c": [{"name": "b", "image": "2"}, {"name": "n"}, {"name": "a", "image": "1"}]});
+        let after = json!({"c": [{"name": "n"}, {"name": "a", "image": "1"}, {"name": "b", "image": "2"}]});
         assert_eq!(
             told(before, after),
-            ["c[name=b].image: \"1\" -> \"2\"", "c[name=n]:  -> {\"name\":\"n\"}"]
+            ["c[name=n]:  -> {\"name\":\"n\"}", "c[name=b].image: \"1\" -> \"2\""]
         );
+    }
+
+    #[test]
+    fn another_order_is_a_change() {
+        let before = json!([{"name": "a"}, {"name": "b"}]);
+        let after = json!([{"name": "b"}, {"name": "a"}]);
+        assert_eq!(told(before, after), ["[0].name: \"a\" -> \"b\"", "[1].name: \"b\" -> \"a\""]);
     }
 
     #[test]

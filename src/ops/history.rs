@@ -1,5 +1,7 @@
 //! What became of one key: every record of it that the file still has.
 
+use memchr::memmem;
+
 use crate::bolt::{Db, walk};
 use crate::etcd::hash_kv::Window;
 use crate::etcd::record::{Record, RecordFold, Records};
@@ -7,13 +9,14 @@ use crate::kube::changes::{Change, changes};
 use crate::kube::dated::newest_time;
 use crate::kube::encryption::{Keyring, open};
 use crate::kube::manifest::redact::Redaction;
+use crate::kube::object::{Object, Options};
 use crate::kube::registry_key::Prefixes;
 use crate::kube::unix_time::UnixTime;
 use crate::kube::value::Value;
 
 use super::damage::damage;
 use super::hashkv::window;
-use super::keys::options;
+use super::keys::options as walk_options;
 use super::objects::StoredObject;
 use super::reader::{Buffer, Outcome, Reader, Unreadable};
 use super::{Damage, OpError, Settings};
@@ -81,7 +84,7 @@ pub fn history<'a>(
     settings: &Settings<'_>,
 ) -> Result<KeyHistory<'a>, OpError> {
     let window = window(db, settings);
-    let ((found, unreadable), report) = walk(db, &Records(OfKeys(keys)), &options(settings));
+    let ((found, unreadable), report) = walk(db, &Records(OfKeys(keys)), &walk_options(settings));
     let damage = damage(db, report, unreadable, settings)?;
     Ok(KeyHistory { records: found, window, damage })
 }
@@ -145,7 +148,13 @@ pub enum Content {
         redacted: bool,
     },
     /// Of a key that is none of Kubernetes' objects.
-    Bytes(Vec<u8>),
+    Bytes {
+        /// The value.
+        value: Vec<u8>,
+        /// Whether it must not be shown: it may be a Secret, kept where this program
+        /// does not look for one.
+        hidden: bool,
+    },
     /// It should be an object and cannot be read.
     Unreadable(Unreadable),
     /// A tombstone has none.
@@ -160,7 +169,9 @@ impl Content {
             return Self::Nothing;
         }
         let Some(stored) = StoredObject::of(*record, &reader.prefixes) else {
-            return Self::Bytes(record.kv.value.to_vec());
+            let value = record.kv.value.to_vec();
+            let hidden = redaction.is_some() && may_be_secret(record.kv.key, &value);
+            return Self::Bytes { value, hidden };
         };
         reader.read(&stored, &mut Buffer::default(), |outcome| match outcome {
             Outcome::Object { object, .. } => {
@@ -179,16 +190,23 @@ impl Content {
     }
 
     /// What is different from `before`: nothing, if these cannot be compared part by
-    /// part.
+    /// part, or only one of them may be shown.
     pub fn changes_since(&self, before: &Self) -> Vec<Change> {
         match (before, self) {
             (
                 Self::Object { whole: before, redacted: one, .. },
                 Self::Object { whole: after, redacted: other, .. },
-            ) => changes(before, after, *one || *other),
+            ) if one == other => changes(before, after, *one),
             _ => Vec::new(),
         }
     }
+}
+
+/// Whether a value under a key that is none of Kubernetes' may be a Secret's all the same.
+fn may_be_secret(key: &[u8], value: &[u8]) -> bool {
+    memmem::find(key, b"/secrets/").is_some()
+        || value.starts_with(b"k8s")
+        || Object::decode(value, &Options::default()).is_ok()
 }
 
 /// The newest time that the value of `record` carries: it was written then, or

@@ -100,6 +100,12 @@ impl Value {
         })?;
         let shown = safe(&wanted);
         match &state.newest {
+            None if !state.damage.is_empty() => {
+                skipped(context, &state.damage)?;
+                return Err(Failure::no(format!("{shown}: not among what can be read of this file")).hint(
+                    "what cannot be read may hold it: `etcdsnap salvage` and `etcdsnap carve` look there",
+                ));
+            }
             None => {
                 return Err(Failure::no(format!(
                     "{shown}: there is no such key at revision {}",
@@ -108,6 +114,7 @@ impl Value {
                 .hint("`etcdsnap keys FILE PREFIX` lists the keys there are"));
             }
             Some(record) if record.tombstone => {
+                skipped(context, &state.damage)?;
                 let deleted = record.revision;
                 return Err(Failure::no(format!("{shown}: the key was deleted at revision {deleted}")).hint(
                     format!(

@@ -123,9 +123,15 @@ fn decoded_size(text: &str) -> usize {
 /// Shorter values would be found in anything.
 const SHORTEST_REPEATED: usize = 4;
 
+/// Bytes of annotations, times values that are searched for in them: a fraction of a second.
+const MOST_SEARCHED: usize = 1 << 28;
+
 /// Annotations or labels that repeat what is hidden.
 fn redact_repeated(metadata: &mut Map<'_>, place: &str, values: &[String]) {
     let Some(texts) = metadata.get_mut(place).and_then(Value::as_map_mut) else { return };
+    // Each text is searched for each value. Where that is too much, none is shown.
+    let length = texts.entries().iter().filter_map(|(_, text)| text.as_str()).map(str::len).sum::<usize>();
+    let too_much = length.saturating_add(texts.len()).saturating_mul(values.len()) > MOST_SEARCHED;
     texts.retain(|name, value| {
         let Value::Str(text) = value else {
             replace(value, false, &mut Vec::new());
@@ -136,7 +142,7 @@ fn redact_repeated(metadata: &mut Map<'_>, place: &str, values: &[String]) {
         let is_packed = text.starts_with("H4sI") || text.starts_with("UEsDB");
         let repeats =
             || values.iter().any(|value| value.len() >= SHORTEST_REPEATED && text.contains(value.as_str()));
-        if name == LAST_APPLIED || is_document || is_packed || repeats() {
+        if name == LAST_APPLIED || is_document || is_packed || too_much || repeats() {
             *value = Value::from(marker(text.len()));
         }
         true

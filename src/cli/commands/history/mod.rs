@@ -221,6 +221,10 @@ impl History {
     }
 
     fn not_there(&self, subject: &Subject, found: &KeyHistory<'_>) -> Failure {
+        if !found.damage.is_empty() {
+            return Failure::no(format!("{}: not among what can be read of this file", subject.name))
+                .hint("what cannot be read may hold it: `etcdsnap salvage` and `etcdsnap carve` look there");
+        }
         let oldest = found.window.oldest();
         let failure =
             Failure::no(format!("{}: it is not there, and was not since revision {oldest}", subject.name))

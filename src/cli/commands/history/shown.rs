@@ -106,13 +106,21 @@ impl Patch {
     fn of(before: &Content, after: &Content) -> Self {
         let mut patch = Self::default();
         match (before, after) {
+            (Content::Object { redacted: old, .. }, Content::Object { redacted: new, .. }) if old != new => {
+                patch.reason =
+                    Some("only one of this write and the one before is a type that is hidden".to_owned());
+            }
             (Content::Object { shown: old, .. }, Content::Object { shown: new, .. }) => {
                 let changes = after.changes_since(before);
                 patch.changes = changes.iter().map(|change| ShownChange::of(change, old, new)).collect();
             }
-            (Content::Bytes(old), Content::Bytes(new)) if old != new => {
-                let path = "(value)".to_owned();
-                patch.changes.push(ShownChange { path, before: Some(bytes(old)), after: Some(bytes(new)) });
+            (
+                Content::Bytes { value: old, hidden: hides_old },
+                Content::Bytes { value: new, hidden: hides_new },
+            ) if old != new => {
+                let hidden = *hides_old || *hides_new;
+                let (before, after) = (Some(bytes(old, hidden)), Some(bytes(new, hidden)));
+                patch.changes.push(ShownChange { path: "(value)".to_owned(), before, after });
             }
             (_, Content::Unreadable(why)) => patch.reason = Some(why.to_string()),
             (Content::Unreadable(_), Content::Object { .. }) => {
@@ -124,9 +132,10 @@ impl Patch {
     }
 }
 
-/// Text as it is, other bytes by their number.
-fn bytes(value: &[u8]) -> Json {
+/// Text as it is, other bytes and what is hidden by their number.
+fn bytes(value: &[u8], hidden: bool) -> Json {
     match std::str::from_utf8(value) {
+        _ if hidden => Json::from(format!("<redacted {}>", count(value.len() as u64, "byte", "bytes"))),
         Ok(text) => Json::from(text),
         Err(_) => Json::from(format!("<{}>", count(value.len() as u64, "byte", "bytes"))),
     }
