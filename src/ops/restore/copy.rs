@@ -43,6 +43,9 @@ pub(super) struct DbFile {
     buffer: Vec<u8>,
     /// Up to where the kernel was told to write out.
     written_out: u64,
+    /// Whether it is one of several, which are read elsewhere: then it need not
+    /// stay in memory, which three large databases would fill.
+    shipped: bool,
 }
 
 impl DbFile {
@@ -57,7 +60,7 @@ impl DbFile {
         let file = options.read(true).write(true).create_new(true).mode(0o600).open(&path);
         let file = file.map_err(failed("create", &path))?;
         file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(failed("set the mode of", &path))?;
-        Ok(Self { path, file, at, cloned: false, buffer: Vec::new(), written_out: at })
+        Ok(Self { path, file, at, cloned: false, buffer: Vec::new(), written_out: at, shipped: false })
     }
 
     /// Lets the file share the snapshot's bytes, if the file system can.
@@ -79,6 +82,8 @@ impl DbFile {
     /// Writes bytes of the file and reads them again.
     pub(super) fn write(&mut self, bytes: &[u8], offset: u64) -> Result<(), RestoreError> {
         const WRITE_OUT: u64 = 8 << 20;
+        /// How far behind the last byte the disk may be: pages beyond are on it.
+        const LAG: u64 = 128 << 20;
         self.file.write_all_at(bytes, offset).map_err(failed("write", &self.path))?;
         self.compare(bytes, offset)?;
         // The kernel is told to write out what is there while more is written: by
@@ -87,8 +92,10 @@ impl DbFile {
         let end = offset.saturating_add(bytes.len() as u64);
         let behind = end.saturating_sub(self.written_out);
         if behind >= WRITE_OUT {
-            // Drops clean pages and starts to write dirty ones, which stay.
-            let _ = fadvise(&self.file, self.written_out, NonZeroU64::new(behind), Advice::DontNeed);
+            // Drops clean pages and starts to write dirty ones, which stay: those
+            // of before are clean by now, if the range reaches back to them.
+            let from = if self.shipped { end.saturating_sub(LAG).max(self.at) } else { self.written_out };
+            let _ = fadvise(&self.file, from, NonZeroU64::new(end.saturating_sub(from)), Advice::DontNeed);
             self.written_out = end;
         }
         Ok(())
@@ -119,6 +126,9 @@ impl Copying<'_> {
     /// Writes the database into all `files`, piece by piece, so that the snapshot
     /// is read once. Every byte is read again after it was written.
     pub(super) fn write(&self, files: &mut [DbFile]) -> Result<(), RestoreError> {
+        if files.len() > 1 {
+            files.iter_mut().for_each(|file| file.shipped = true);
+        }
         match &self.plan.database {
             Database::Patched(patched) => self.write_patched(patched, files),
             Database::Rebuilt(rebuild) => self.write_rebuilt(rebuild, files),
