@@ -74,7 +74,7 @@ fn emitted() -> BTreeSet<String> {
         codes.extend(literal.map(|(code, _)| code.to_owned()));
     }
     // `Self::Gap { .. } => "revision-gap",` in `HistoryFaultKind::code`.
-    let history = code("src/etcd/history.rs");
+    let history = code("src/etcd/history/fault.rs");
     let (_, body) = history.split_once("pub fn code(&self)").expect("the function `code`");
     let (body, _) = body.split_once("    }\n\n").expect("its end");
     codes.extend(literals(body).into_iter().map(|(_, literal)| literal));

@@ -18,8 +18,9 @@ enum Direction {
 }
 
 /// Yields the elements of one leaf after the other, in the order of the page
-/// within each. A page that cannot be read is a fault, and the other leaves
-/// follow nevertheless. Keys are not checked against their neighbours.
+/// within each. A page that cannot be read, or does not have all its elements, is a
+/// fault, and the other leaves follow nevertheless. Keys are not checked against their
+/// neighbours.
 pub struct Leaves<'a> {
     image: Image<'a>,
     direction: Direction,
@@ -123,6 +124,15 @@ impl<'a> Leaves<'a> {
             let place = Place { page: Some(page.id), element, offset: None };
             fault =
                 fault.take().or(Some(Fault { place, bucket: Some(self.bucket.clone()), kind, lost: None }));
+        });
+        let hidden = page.hidden().map(|bytes| (None, FaultKind::ElementsHidden { bytes }));
+        // A leaf below a branch has elements.
+        let empty = (page.count == 0 && !self.stack.is_empty()).then_some((None, FaultKind::EmptyLeaf));
+        let missing = hidden.or(empty).or_else(|| page.leaf_gap(&elements));
+        let fault = fault.or_else(|| {
+            let (element, kind) = missing?;
+            let place = Place { page: Some(page.id), element, offset: None };
+            Some(Fault { place, bucket: Some(self.bucket.clone()), kind, lost: None })
         });
         fault.map_or(Ok(elements), |fault| Err(Box::new(fault)))
     }

@@ -14,11 +14,14 @@
 //! Source: etcd `server/storage/mvcc/hash.go`, `key_index.go` @ v3.6.14; the same
 //! numbers come from 3.4.45, 3.5.33 and 3.7.1.
 
-use crate::bolt::{Bucket, Db, FaultLog, FileOffset, Fold, LeafView, WalkOptions, WalkReport, walk};
+use crate::bolt::{
+    Bucket, Db, FaultLog, FileOffset, Fold, LeafElement, LeafView, WalkOptions, WalkReport, walk,
+};
 use crate::codec::checksum::Crc32c;
 
+use super::credible::{Answered, Credible, Judge, RecordLog};
 use super::keyspace::KeyspaceFold;
-use super::record::{Records, UnreadableLog};
+use super::record::Record;
 use super::revision::RevisionKey;
 use super::schema;
 
@@ -94,25 +97,26 @@ pub struct HashKv {
 pub struct HashKvFaults {
     /// Damage to the tree.
     pub tree: FaultLog,
-    /// Records that could not be read.
-    pub records: UnreadableLog,
+    /// Records that could not be read or believed, and revisions that are missing.
+    pub records: RecordLog,
     /// Whether damage left nothing at all to hash.
     pub all_lost: bool,
 }
 
 impl HashKvFaults {
-    fn of(report: WalkReport, records: UnreadableLog) -> Self {
+    fn of(report: WalkReport, records: RecordLog) -> Self {
         let all_lost = report.is_lost(schema::KEY);
         Self { tree: report.faults, records, all_lost }
     }
 }
 
 /// Computes HashKV at `revision`, which must be inside the window whose compact
-/// revision is `compact`.
+/// revision is `compact`, over the records that `judge` believes.
 pub fn hash_kv(
     db: &Db<'_>,
     revision: i64,
     compact: Option<i64>,
+    judge: Judge,
     options: &WalkOptions<'_>,
 ) -> (HashKv, HashKvFaults) {
     // Bucket `meta` holds the compact revision: it takes part in the answer.
@@ -122,20 +126,23 @@ pub fn hash_kv(
     // the first compaction there is no need to know which are alive.
     let mut faults = HashKvFaults::default();
     let keep = (compact >= 0).then(|| {
-        let ((alive, records), report) =
-            walk(db, &Records(KeyspaceFold::new(db.image).at(revision)), &options);
-        faults = HashKvFaults::of(report, records);
+        let fold = Credible { fold: KeyspaceFold::new(db.image).at(revision), judge };
+        let (Answered { total: alive, log, .. }, report) = walk(db, &fold, &options);
+        faults = HashKvFaults::of(report, log);
         alive.sorted_offsets()
     });
-    let checksum = Checksum { keep: keep.as_deref(), revision, compact };
+    let mut checksum = Checksum { keep: keep.as_deref(), revision, compact, judge: None };
     let hash = if keep.is_some() {
-        walk(db, &checksum, &options).0
+        None
     } else {
-        // A record that is none has no part in the hash; that must be said.
-        let ((hash, ((), records)), report) = walk(db, &(checksum, Records(())), &options);
-        faults = HashKvFaults::of(report, records);
-        hash
+        let (walked, report) = walk(db, &(checksum, Credible { fold: (), judge }), &options);
+        let (hash, Answered { log, .. }) = walked;
+        faults = HashKvFaults::of(report, log);
+        Some(hash)
     };
+    // What is left out must have no part in the hash; only then values are looked at.
+    checksum.judge = (faults.records.unreadable.count > 0).then_some(judge);
+    let hash = hash.filter(|_| checksum.judge.is_none()).unwrap_or_else(|| walk(db, &checksum, &options).0);
     (HashKv { hash: hash.value(), revision, compact_revision: compact }, faults)
 }
 
@@ -155,14 +162,23 @@ pub(crate) fn counts(
     main > compact || is_alive()
 }
 
+#[derive(Clone, Copy)]
 struct Checksum<'k> {
     /// Offsets of the records that are alive, ascending; `None` if all count.
     keep: Option<&'k [FileOffset]>,
     revision: i64,
     compact: i64,
+    /// Decides which records take part, if not all do.
+    judge: Option<Judge>,
 }
 
 impl Checksum<'_> {
+    fn believes(&self, element: &LeafElement<'_>) -> bool {
+        self.judge.is_none_or(|judge| {
+            Record::parse(element).is_ok_and(|record| judge.contradiction(&record).is_none())
+        })
+    }
+
     fn counts(&self, key: &RevisionKey, offset: FileOffset, keep: &mut &[FileOffset]) -> bool {
         counts(key, self.revision, self.compact, || {
             if self.keep.is_none_or(<[_]>::is_empty) {
@@ -202,6 +218,7 @@ impl<'a> Fold<'a> for Checksum<'_> {
         for element in leaf.elements {
             if let Ok(key) = RevisionKey::parse(element.key())
                 && self.counts(&key, element.offset, &mut keep)
+                && self.believes(element)
             {
                 part.update(element.key_value());
             }

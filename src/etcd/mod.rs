@@ -14,6 +14,7 @@
 
 pub mod auth;
 pub mod conf_state;
+pub mod credible;
 pub mod entry;
 mod go_text;
 mod go_url;

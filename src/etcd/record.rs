@@ -3,6 +3,7 @@
 use crate::bolt::{Bucket, Excerpt, FileOffset, Fold, Image, LeafElement, LeafView};
 use crate::codec::protobuf::WireFault;
 
+use super::history::Contradiction;
 use super::key_value::KeyValue;
 use super::revision::{Revision, RevisionFault, RevisionKey};
 use super::schema;
@@ -23,7 +24,7 @@ pub struct Record<'a> {
     pub offset: FileOffset,
 }
 
-/// Why an entry of bucket `key` is no record.
+/// Why an entry of bucket `key` is no record, or none that can be believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RecordFault {
     /// Its key is no revision.
@@ -35,6 +36,10 @@ pub enum RecordFault {
     /// It is a nested bucket.
     #[error("a nested bucket")]
     Bucket,
+    /// It can be read, and contradicts itself. Only [`Credible`](super::credible::Credible)
+    /// says so.
+    #[error("it contradicts itself: {0}")]
+    Contradiction(Contradiction),
 }
 
 impl<'a> Record<'a> {
@@ -65,7 +70,7 @@ impl<'a> Record<'a> {
     }
 }
 
-/// An entry of bucket `key` that is no record.
+/// An entry of bucket `key` that is no record, or none that can be believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnreadableRecord {
     /// Where its leaf element stands in the file.
@@ -106,14 +111,14 @@ pub struct UnreadableLog {
 impl UnreadableLog {
     const KEPT: usize = 1000;
 
-    fn push(&mut self, found: UnreadableRecord) {
+    pub(super) fn push(&mut self, found: UnreadableRecord) {
         self.count = self.count.saturating_add(1);
         if self.first.len() < Self::KEPT {
             self.first.push(found);
         }
     }
 
-    fn append(&mut self, later: Self) {
+    pub(super) fn append(&mut self, later: Self) {
         self.count = self.count.saturating_add(later.count);
         let room = Self::KEPT.saturating_sub(self.first.len());
         self.first.extend(later.first.into_iter().take(room));

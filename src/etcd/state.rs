@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::bolt::{Db, Excerpt, FaultLog, FileOffset, LeafElement, bucket_names, small_buckets};
+use crate::bolt::{Db, Excerpt, Fault, FaultLog, FileOffset, LeafElement, bucket_names, small_buckets};
 use crate::codec::fixed::u64_be;
 use crate::codec::protobuf::WireFault;
 
 use super::auth::{Alarm, Role, User};
 use super::conf_state;
+use super::credible::Judge;
 use super::go_text::JsonFault;
 use super::hash_kv::Window;
+use super::history::RevisionOrder;
 use super::line::EtcdLine;
 use super::membership::{Member, MemberId, MembershipFault, Removed};
 use super::raft::ConfState;
@@ -302,6 +304,18 @@ impl State {
     /// first.
     pub fn compact_revision(&self) -> Option<i64> {
         self.scheduled_compact.max(self.finished_compact).map(|revision| revision.main)
+    }
+
+    /// How those who answer from this store's records judge them.
+    ///
+    /// Where bucket `meta` is not there, or damage hides a part of it, it is not known which
+    /// revisions were compacted away, and none are missed.
+    pub fn judge(&self) -> Judge {
+        let is_there = self.buckets.iter().any(|name| name == schema::META);
+        let hides = |fault: &&Fault| fault.bucket.as_deref().is_none_or(|name| name == schema::META);
+        let is_known = is_there && !self.tree_faults.sorted().iter().any(hides);
+        let order = RevisionOrder { compact: self.compact_revision().unwrap_or(0) };
+        Judge { alone: true, order: is_known.then_some(order) }
     }
 
     /// The revisions that the store can be asked for, given the main revision of

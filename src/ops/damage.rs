@@ -1,7 +1,8 @@
 //! Damage on the way to an answer, and whether there can be one.
 
 use crate::bolt::{Db, Excerpt, FaultLog, WalkReport, bucket_names};
-use crate::etcd::record::UnreadableLog;
+use crate::etcd::credible::RecordLog;
+use crate::etcd::history::LostRevisions;
 use crate::etcd::revision::RevisionKey;
 use crate::etcd::schema;
 
@@ -14,19 +15,32 @@ pub struct Damage {
     pub missing_bytes: u64,
     /// Faults of pages and trees.
     pub tree: FaultLog,
-    /// Records that cannot be read.
-    pub records: UnreadableLog,
+    /// Records that cannot be read or contradict themselves, and revisions that are missing.
+    pub records: RecordLog,
 }
 
 impl Damage {
+    /// What a walk over the records of `db` met. Revisions that are missing where the tree
+    /// is damaged are the same damage.
+    pub(super) fn met(db: &Db<'_>, tree: FaultLog, mut records: RecordLog) -> Self {
+        let spans = lost_revisions(&tree);
+        records.missing.retain(|hole| {
+            let behind = spans.partition_point(|(first, _)| *first <= hole.first);
+            let span = behind.checked_sub(1).and_then(|index| spans.get(index));
+            !span.is_some_and(|(_, end)| end.is_none_or(|end| hole.last < end))
+        });
+        Self { missing_bytes: db.missing_bytes(), tree, records }
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.tree.is_empty() && self.records.count == 0 && self.missing_bytes == 0
+        self.len() == 0 && self.missing_bytes == 0
     }
 
     /// How many faults there are.
     pub fn len(&self) -> u64 {
-        self.tree.len().saturating_add(self.records.count)
+        let RecordLog { unreadable, missing } = &self.records;
+        self.tree.len().saturating_add(unreadable.count).saturating_add(missing.count)
     }
 
     /// Itself if there is none, or it is to be skipped and does not take all of
@@ -43,7 +57,7 @@ impl Damage {
 /// What an answer is made without, as far as that is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Records that could be reached and not be read.
+    /// Records that could be reached, and not be read or not be believed.
     pub records: u64,
     /// Entries of pages that could be read otherwise.
     pub entries: u64,
@@ -52,6 +66,8 @@ pub struct LeftOut {
     /// Main revisions that were written on these: from the first up to, but without, the
     /// last, which is missing if there is no end. In order and apart from each other.
     pub revisions: Vec<(i64, Option<i64>)>,
+    /// Revisions that are missing where the tree has no fault.
+    pub missing: Vec<LostRevisions>,
     /// Whether there is so much damage that not all of it was kept: then these are the
     /// least.
     pub more: bool,
@@ -69,38 +85,57 @@ impl LeftOut {
 impl Damage {
     /// What an answer that passes over this is made without.
     pub fn left_out(&self) -> LeftOut {
-        let mut left = LeftOut { records: self.records.count, ..LeftOut::default() };
-        let mut spans: Vec<(i64, Option<i64>)> = Vec::new();
+        let RecordLog { unreadable, missing } = &self.records;
         let kept = self.tree.sorted();
-        left.more = kept.len() as u64 != self.tree.len();
+        let more = kept.len() as u64 != self.tree.len() || missing.first.len() as u64 != missing.count;
+        let mut left = LeftOut {
+            records: unreadable.count,
+            revisions: lost_revisions(&self.tree),
+            missing: missing.first.clone(),
+            more,
+            ..LeftOut::default()
+        };
         for fault in kept.into_iter().filter(|fault| fault.lost.is_some()) {
             // An element of a branch leads to a page, one of a leaf has a place of its own.
             let is_entry = fault.place.element.is_some() && fault.place.offset.is_some();
             let to = if is_entry { &mut left.entries } else { &mut left.pages };
             *to = to.saturating_add(1);
-            let Some(lost) = fault.lost.as_ref().filter(|_| fault.bucket.as_deref() == Some(schema::KEY))
-            else {
-                continue;
-            };
-            let main = |key: &Excerpt| RevisionKey::parse(&key.bytes).ok().map(|key| key.revision.main);
-            let first = lost.lower.as_ref().map_or(Some(0), main);
-            let end = lost.upper.as_ref().map_or(Some(None), |key| main(key).map(Some));
-            if let (Some(first), Some(end)) = (first, end) {
-                // A revision may go on behind its first change.
-                spans.push((first, end.map(|end| end.max(first.saturating_add(1)))));
-            }
-        }
-        spans.sort_unstable();
-        for (first, end) in spans {
-            match left.revisions.last_mut() {
-                Some((_, before)) if before.is_none_or(|before| first <= before) => {
-                    *before = before.zip(end).map(|(before, end)| before.max(end));
-                }
-                _ => left.revisions.push((first, end)),
-            }
         }
         left
     }
+}
+
+/// Main revisions from the first up to, but without, the last; to the end, if there is no
+/// last.
+type Span = (i64, Option<i64>);
+
+/// The revisions that were written where `tree` is damaged, in order and apart from each
+/// other.
+fn lost_revisions(tree: &FaultLog) -> Vec<Span> {
+    let mut spans: Vec<Span> = Vec::new();
+    for fault in tree.sorted() {
+        let Some(lost) = fault.lost.as_ref().filter(|_| fault.bucket.as_deref() == Some(schema::KEY)) else {
+            continue;
+        };
+        let main = |key: &Excerpt| RevisionKey::parse(&key.bytes).ok().map(|key| key.revision.main);
+        let first = lost.lower.as_ref().map_or(Some(0), main);
+        let end = lost.upper.as_ref().map_or(Some(None), |key| main(key).map(Some));
+        if let (Some(first), Some(end)) = (first, end) {
+            // A revision may go on behind its first change.
+            spans.push((first, end.map(|end| end.max(first.saturating_add(1)))));
+        }
+    }
+    spans.sort_unstable();
+    let mut apart: Vec<Span> = Vec::with_capacity(spans.len());
+    for (first, end) in spans {
+        match apart.last_mut() {
+            Some((_, before)) if before.is_none_or(|before| first <= before) => {
+                *before = before.zip(end).map(|(before, end)| before.max(end));
+            }
+            _ => apart.push((first, end)),
+        }
+    }
+    apart
 }
 
 impl std::fmt::Display for Damage {
@@ -108,9 +143,16 @@ impl std::fmt::Display for Damage {
         let first = self.tree.sorted().first().map(|fault| {
             format!("{}: expected {}, found {}", fault.place, fault.kind.expected(), fault.kind.found())
         });
+        let RecordLog { unreadable, missing } = &self.records;
         let first = first.or_else(|| {
-            self.records.first.first().map(|record| format!("record {}: {}", record.key, record.fault))
+            let record = unreadable.first.first()?;
+            let name = match RevisionKey::parse(&record.key.bytes) {
+                Ok(key) => format!("of revision {}", key.revision),
+                Err(_) => record.key.to_string(),
+            };
+            Some(format!("record {name}: {}", record.fault))
         });
+        let first = first.or_else(|| missing.first.first().map(ToString::to_string));
         if self.missing_bytes > 0 {
             write!(f, "{} bytes are missing at its end", self.missing_bytes)?;
         }
@@ -127,11 +169,11 @@ impl std::fmt::Display for Damage {
 pub(super) fn damage(
     db: &Db<'_>,
     report: WalkReport,
-    records: UnreadableLog,
+    records: RecordLog,
     settings: &Settings<'_>,
 ) -> Result<Damage, OpError> {
     let lost = Lost::of(db, schema::KEY, report.is_lost(schema::KEY));
-    Damage { missing_bytes: db.missing_bytes(), tree: report.faults, records }.tolerated(lost, settings)
+    Damage::met(db, report.faults, records).tolerated(lost, settings)
 }
 
 /// What cannot be read at all.

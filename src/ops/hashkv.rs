@@ -1,6 +1,7 @@
 //! HashKV of a file, and of several to compare them.
 
 use crate::bolt::{Db, WalkOptions, walk};
+use crate::etcd::credible::Judge;
 use crate::etcd::hash_kv::{HashKv, Window, hash_kv};
 use crate::etcd::keyspace::KeyspaceFold;
 use crate::etcd::record::Records;
@@ -32,16 +33,17 @@ pub fn hashkv(
 ) -> Result<HashKvReport, OpError> {
     prepare(snapshot, settings.threads);
     let db = snapshot.db()?;
-    let window = window(&db, settings);
-    let report = at(&db, window, window.resolve(revision)?, window.compact, settings)?;
+    let (window, judge) = bearings(&db, settings);
+    let report = at(&db, window, window.resolve(revision)?, window.compact, judge, settings)?;
     snapshot.source().finish()?;
     Ok(report)
 }
 
-/// HashKV of a database at its current revision.
+/// HashKV of a database at its current revision, as etcd will answer: what is suspicious
+/// about records was decided about before.
 pub(crate) fn of_db(db: &Db<'_>, settings: &Settings<'_>) -> Result<HashKvReport, OpError> {
-    let window = window(db, settings);
-    at(db, window, window.current, window.compact, settings)
+    let (window, _) = bearings(db, settings);
+    at(db, window, window.current, window.compact, Judge::LENIENT, settings)
 }
 
 fn at(
@@ -49,18 +51,19 @@ fn at(
     window: Window,
     revision: i64,
     compact: Option<i64>,
+    judge: Judge,
     settings: &Settings<'_>,
 ) -> Result<HashKvReport, OpError> {
-    let (hash, faults) = hash_kv(db, revision, compact, &settings.walk());
+    let (hash, faults) = hash_kv(db, revision, compact, judge, &settings.walk());
     let lost = Lost::of(db, schema::KEY, faults.all_lost);
-    let damage = Damage { missing_bytes: db.missing_bytes(), tree: faults.tree, records: faults.records }
-        .tolerated(lost, settings)?;
+    let damage = Damage::met(db, faults.tree, faults.records).tolerated(lost, settings)?;
     Ok(HashKvReport { hash, window, damage })
 }
 
-/// The revisions that a store can be asked for.
-pub(crate) fn window(db: &Db<'_>, settings: &Settings<'_>) -> Window {
-    State::read(db).window(last_revision(db, settings))
+/// The revisions that a store can be asked for, and how its records are judged.
+pub(crate) fn bearings(db: &Db<'_>, settings: &Settings<'_>) -> (Window, Judge) {
+    let state = State::read(db);
+    (state.window(last_revision(db, settings)), state.judge())
 }
 
 /// Main revision of the last record, found at the end of the tree if the tree
@@ -115,18 +118,18 @@ pub fn compare(
     for snapshot in snapshots {
         prepare(snapshot, settings.threads);
         let db = snapshot.db()?;
-        files.push((db, window(&db, settings)));
+        files.push((db, bearings(&db, settings)));
     }
-    let newest = files.iter().map(|(_, window)| window.current).min().unwrap_or(0);
-    let compact = files.iter().filter_map(|(_, window)| window.compact).max();
+    let newest = files.iter().map(|(_, (window, _))| window.current).min().unwrap_or(0);
+    let compact = files.iter().filter_map(|(_, (window, _))| window.compact).max();
     let common = Window { compact, current: newest };
     if newest < common.oldest() {
         return Ok(Err(Incomparable::NoCommonRevision { newest, oldest: common.oldest() }));
     }
     let revision = common.resolve(revision)?;
     let mut hashes = Vec::with_capacity(files.len());
-    for (db, window) in &files {
-        hashes.push(at(db, *window, revision, compact, settings)?);
+    for (db, (window, judge)) in &files {
+        hashes.push(at(db, *window, revision, compact, *judge, settings)?);
     }
     for snapshot in snapshots {
         snapshot.source().finish()?;

@@ -3,8 +3,9 @@
 use memchr::memmem;
 
 use crate::bolt::{Db, walk};
+use crate::etcd::credible::{Answered, Credible};
 use crate::etcd::hash_kv::Window;
-use crate::etcd::record::{Record, RecordFold, Records};
+use crate::etcd::record::{Record, RecordFold};
 use crate::kube::changes::{Change, changes};
 use crate::kube::dated::newest_time;
 use crate::kube::encryption::{Keyring, open};
@@ -15,7 +16,7 @@ use crate::kube::unix_time::UnixTime;
 use crate::kube::value::Value;
 
 use super::damage::damage;
-use super::hashkv::window;
+use super::hashkv::bearings;
 use super::keys::options as walk_options;
 use super::objects::StoredObject;
 use super::reader::{Buffer, Outcome, Reader, Unreadable};
@@ -83,9 +84,10 @@ pub fn history<'a>(
     keys: &[Vec<u8>],
     settings: &Settings<'_>,
 ) -> Result<KeyHistory<'a>, OpError> {
-    let window = window(db, settings);
-    let ((found, unreadable), report) = walk(db, &Records(OfKeys(keys)), &walk_options(settings));
-    let damage = damage(db, report, unreadable, settings)?;
+    let (window, judge) = bearings(db, settings);
+    let fold = Credible { fold: OfKeys(keys), judge };
+    let (Answered { total: found, log, .. }, report) = walk(db, &fold, &walk_options(settings));
+    let damage = damage(db, report, log, settings)?;
     Ok(KeyHistory { records: found, window, damage })
 }
 

@@ -3,15 +3,15 @@
 use std::num::NonZeroUsize;
 
 use crate::bolt::{Db, FileOffset, WalkOptions, sample, walk};
+use crate::etcd::credible::{Answered, Credible};
 use crate::etcd::hash_kv::Window;
 use crate::etcd::key_value::KeyValue;
 use crate::etcd::keyspace::{Keyspace, KeyspaceFold, LiveKey};
-use crate::etcd::record::Records;
 use crate::etcd::schema;
 use crate::etcd::sorted::Ranges;
 
 use super::damage::damage;
-use super::hashkv::window;
+use super::hashkv::bearings;
 use super::{Damage, OpError, Settings};
 
 /// The live keys of a store at a revision.
@@ -37,11 +37,12 @@ pub fn keys<'a>(
     revision: Option<i64>,
     settings: &Settings<'_>,
 ) -> Result<KeyListing<'a>, OpError> {
-    let window = window(db, settings);
+    let (window, judge) = bearings(db, settings);
     let revision = window.resolve(revision)?;
     let fold = KeyspaceFold::new(db.image).at(revision).in_ranges(ranges(db)).with_prefixes(prefixes);
-    let ((keyspace, records), report) = walk(db, &Records(fold), &options(settings));
-    let damage = damage(db, report, records, settings)?;
+    let fold = Credible { fold, judge };
+    let (Answered { total: keyspace, log, .. }, report) = walk(db, &fold, &options(settings));
+    let damage = damage(db, report, log, settings)?;
     Ok(KeyListing { keyspace, revision, window, damage })
 }
 

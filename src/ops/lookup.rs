@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 
 use crate::bolt::{Db, leaves_backward, walk};
-use crate::etcd::record::{Record, RecordFold, Records};
+use crate::etcd::credible::{Answered, Credible, Judge};
+use crate::etcd::history::Placed;
+use crate::etcd::record::{Record, RecordFold};
 use crate::etcd::schema;
 
 use super::damage::damage;
-use super::hashkv::window;
+use super::hashkv::bearings;
 use super::keys::options;
 use super::{Damage, OpError, Settings};
 
@@ -67,16 +69,17 @@ pub fn any_of<'a>(
     revision: Option<i64>,
     settings: &Settings<'_>,
 ) -> Result<States<'a>, OpError> {
-    let window = window(db, settings);
+    let (window, judge) = bearings(db, settings);
     let revision = window.resolve(revision)?;
     let wanted = Wanted::new(things, revision);
     // That a file is cut short is known at once and not passed over.
     let whole = db.missing_bytes() == 0;
-    if let Some(newest) = whole.then(|| wanted.among_newest(db)).flatten() {
+    if let Some(newest) = whole.then(|| wanted.among_newest(db, judge)).flatten() {
         return Ok(States { newest, revision, damage: Damage::default() });
     }
-    let ((newest, records), report) = walk(db, &Records(wanted), &options(settings));
-    let damage = damage(db, report, records, settings)?;
+    let fold = Credible { fold: wanted, judge };
+    let (Answered { total: newest, log, .. }, report) = walk(db, &fold, &options(settings));
+    let damage = damage(db, report, log, settings)?;
     Ok(States { newest, revision, damage })
 }
 
@@ -125,14 +128,25 @@ impl<'k> Wanted<'k> {
         }
     }
 
-    /// The newest records of all, if they are among the newest leaves and no
-    /// damage stands before them.
-    fn among_newest<'a>(&self, db: &Db<'a>) -> Option<Vec<Option<Record<'a>>>> {
+    /// The newest records of all, if they are among the newest leaves and from there to
+    /// the end nothing is damaged, out of order or missing.
+    fn among_newest<'a>(&self, db: &Db<'a>, judge: Judge) -> Option<Vec<Option<Record<'a>>>> {
+        let order = judge.order?;
         let mut found = vec![None; self.count];
         let mut missing = self.count;
+        let mut behind: Option<Placed> = None;
         for leaf in leaves_backward(db, schema::KEY).take(NEWEST_LEAVES) {
             for element in leaf.ok()?.iter().rev() {
                 let record = Record::parse(element).ok()?;
+                let placed = Placed::of(&record);
+                let mut is_sound = judge.contradiction(&record).is_none();
+                if let Some(behind) = behind.replace(placed) {
+                    is_sound &= behind.revision > placed.revision;
+                    order.misplaced(Some(placed.revision), behind, |_| is_sound = false);
+                }
+                if !is_sound {
+                    return None;
+                }
                 for number in self.numbers(&record) {
                     if let Some(place @ None) = found.get_mut(*number) {
                         *place = Some(record);

@@ -4,10 +4,11 @@
 use std::collections::VecDeque;
 
 use crate::bolt::{Db, PageCounts, WalkOptions, walk};
+use crate::etcd::credible::{Answered, Credible};
 use crate::etcd::hash_kv::Window;
 use crate::etcd::keyspace::{Keyspace, KeyspaceFold};
 use crate::etcd::line::EtcdLine;
-use crate::etcd::record::{Record, RecordFold, Records};
+use crate::etcd::record::{Record, RecordFold};
 use crate::etcd::schema;
 use crate::etcd::snapshot::{DigestVerdict, Snapshot};
 use crate::etcd::state::{LineEvidence, State};
@@ -44,9 +45,10 @@ pub fn figures(snapshot: &Snapshot, settings: &Settings<'_>) -> Result<(Figures,
     prepare(snapshot, settings.threads);
     let db = snapshot.db()?;
     let state = State::read(&db);
-    let fold = (StatusHash, Records(KeyspaceFold::new(db.image)));
-    let ((hash, (keyspace, records)), report) = walk(&db, &fold, &settings.walk());
-    let damage = damage(&db, report, records, settings)?;
+    let fold = Credible { fold: KeyspaceFold::new(db.image), judge: state.judge() };
+    let ((hash, answered), report) = walk(&db, &(StatusHash, fold), &settings.walk());
+    let Answered { total: keyspace, log, .. } = answered;
+    let damage = damage(&db, report, log, settings)?;
     snapshot.source().finish()?;
     Ok((of(&db, &state, hash.value(), &keyspace), damage))
 }
@@ -137,14 +139,15 @@ pub fn status(snapshot: &Snapshot, prefixes: &Prefixes, settings: &Settings<'_>)
     let state = State::read(&db);
     let (hashed, (walked, report)) =
         digest::alongside(snapshot.source(), &db, Content::IfStored, settings, |threads| {
-            let records = Records((KeyspaceFold::new(db.image), Latest { keep: DATED_AMONG }));
+            let fold = (KeyspaceFold::new(db.image), Latest { keep: DATED_AMONG });
+            let records = Credible { fold, judge: state.judge() };
             walk(&db, &(StatusHash, records), &WalkOptions { threads, ..settings.walk() })
         });
-    let (hash, ((keyspace, latest), unreadable)) = walked;
+    let (hash, Answered { total: (keyspace, latest), log, .. }) = walked;
     let leases = report.buckets.iter().find(|bucket| bucket.depth == 0 && bucket.name == schema::LEASE);
     let leases = leases.map_or(0, |bucket| bucket.keys);
     let pages = report.pages;
-    let damage = damage(&db, report, unreadable, settings)?;
+    let damage = damage(&db, report, log, settings)?;
     // As verify: other programs' keys may begin with /registry/ as well.
     let objects = keyspace.live().filter(|record| is_object(record.kv.value));
     let keys = objects.map(|record| record.kv.key);

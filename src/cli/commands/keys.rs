@@ -4,6 +4,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use etcdsnap::etcd::history::LostRevisions;
 use etcdsnap::etcd::keyspace::LiveKey;
 use etcdsnap::etcd::lease::LeaseId;
 use etcdsnap::etcd::record::Record;
@@ -218,17 +219,37 @@ pub(super) fn skipped(context: &mut Context<'_>, damage: &etcdsnap::ops::Damage)
     }
     context.out.flush()?;
     context.say(format_args!("warning: damage was skipped, the answer is not complete: {damage}"));
-    if let Some(line) = left_out(&damage.left_out()) {
+    let left = damage.left_out();
+    if let Some(line) = left_out(&left) {
         context.say(format_args!("  left out: {line}"));
     }
+    for hole in left.missing.iter().take(HOLES) {
+        context.say(format_args!("  {hole}: what was written in {} is not in what you see", them(hole)));
+    }
+    if left.missing.len() > HOLES {
+        let more = left.missing.len().saturating_sub(HOLES) as u64;
+        context
+            .say(format_args!("  and {} more; `etcdsnap verify` has them all", count(more, "hole", "holes")));
+    }
     Ok(Outcome::No)
+}
+
+/// How many holes in the history are told one by one.
+const HOLES: usize = 3;
+
+fn them(hole: &LostRevisions) -> &'static str {
+    if hole.part || hole.first == hole.last { "it" } else { "them" }
 }
 
 /// How much an answer was made without, as far as that is known.
 fn left_out(left: &LeftOut) -> Option<String> {
     let mut parts = Vec::new();
     for (number, one, more) in [
-        (left.records, "record that cannot be read", "records that cannot be read"),
+        (
+            left.records,
+            "record that cannot be read or contradicts itself",
+            "records that cannot be read or contradict themselves",
+        ),
         (left.entries, "entry of a damaged page", "entries of damaged pages"),
         (left.pages, "page with all that it leads to", "pages with all that they lead to"),
     ] {

@@ -24,7 +24,7 @@ impl Rebuild<'_> {
         let options = WalkOptions { only: Some(&[schema::KEY]), ..settings.walk() };
         let fold = Records(KeyspaceFold::new(content.db.image));
         let ((alive, records), report) = walk(&content.db, &fold, &options);
-        damage(&content.db, report, records, &Settings { skip_damaged: false, ..*settings })?;
+        damage(&content.db, report, records.into(), &Settings { skip_damaged: false, ..*settings })?;
         let deleted = Marked::new(content.deletions.iter().map(|(_, offset)| *offset).collect());
         let mut alive = alive.sorted_offsets();
         alive.retain(|offset| !deleted.contains(*offset));

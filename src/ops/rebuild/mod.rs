@@ -323,7 +323,7 @@ fn keyspaces<'a>(
     let then = earlier.map(|at| KeyspaceFold::new(db.image).at(at));
     let options = WalkOptions { only: None, ..settings.walk() };
     let (((now, then), records), report) = walk(db, &Records((now, then)), &options);
-    damage(db, report, records, &Settings { skip_damaged: false, ..*settings })?;
+    damage(db, report, records.into(), &Settings { skip_damaged: false, ..*settings })?;
     if let Some(at) = earlier {
         // 0 would mean the current revision.
         state.window(now.last).resolve(Some(at.max(1)))?;

@@ -138,12 +138,12 @@ fn succession(records: &[Found], file: &[u8], history: &mut History, compacted: 
     let hasher = RandomState::new();
     let spread = |hash: u32| u64::from(hash) << 32 | u64::from(hash);
     let (order, lives) = (RevisionOrder { compact: compacted.at }, Lives { compact: compacted.at });
-    let mut before: Option<Record<'_>> = None;
+    let mut before: Option<Revision> = None;
     for (index, found) in records.iter().enumerate() {
         let Some(record) = found.record(file) else { continue };
         let Ok(number) = u32::try_from(index) else { break };
         let mut log = HistoryLog::default();
-        order.follow(before.as_ref(), &record, &mut log);
+        order.follow(before, &record, &mut log);
         let gap = !log.is_empty();
         let at = |index: u32| records.get(index as usize);
         let hash = hasher.hash_one(record.kv.key) as u32;
@@ -175,7 +175,7 @@ fn succession(records: &[Found], file: &[u8], history: &mut History, compacted: 
             let in_it = record.revision.sub != 0 || log.kinds().any(|(code, ..)| code == "sub-revision-gap");
             history.compact = history.compact.max(if in_it { main } else { main.saturating_sub(1) });
         }
-        before = Some(record);
+        before = Some(record.revision);
     }
     next
 }
@@ -191,16 +191,11 @@ fn lose(
 ) {
     let main = record.revision.main;
     for fault in log.kinds().flat_map(|(_, _, faults)| faults) {
+        if let Some(revisions) = fault.kind.lost(main) {
+            history.gaps.push(revisions);
+            continue;
+        }
         let why = match fault.kind {
-            HistoryFaultKind::Gap { after } => {
-                let last = main.saturating_sub(1);
-                history.gaps.push(LostRevisions { first: after.saturating_add(1), last, part: false });
-                continue;
-            }
-            HistoryFaultKind::SubGap { .. } => {
-                history.gaps.push(LostRevisions { first: main, last: main, part: true });
-                continue;
-            }
             HistoryFaultKind::VersionStep { previous, version } if version > previous => {
                 WhyLost::Versions { first: previous.saturating_add(1), last: version.saturating_sub(1) }
             }

@@ -6,6 +6,8 @@ use crate::etcd::snapshot::DigestVerdict;
 
 use super::found::Named;
 
+pub use crate::etcd::history::LostRevisions;
+
 /// Things of one kind: how many, and the first of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log<T> {
@@ -55,17 +57,6 @@ pub enum Base {
     Page(PageId),
     /// Nowhere: there is no root.
     None,
-}
-
-/// Main revisions of which nothing was found, or only a part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LostRevisions {
-    /// The first.
-    pub first: i64,
-    /// The last.
-    pub last: i64,
-    /// Some changes of it are there.
-    pub part: bool,
 }
 
 /// A record that says of what is lost.

@@ -1,7 +1,7 @@
 //! Records of bucket `key`: unreadable ones, and those that break a rule.
 
 use crate::bolt::Db;
-use crate::etcd::history::{HistoryFault, HistoryFaultKind, HistoryLog, OrderPart};
+use crate::etcd::history::{HistoryFault, HistoryLog, OrderPart};
 use crate::etcd::record::{Record, UnreadableLog};
 use crate::etcd::revision::Revision;
 use crate::etcd::state::State;
@@ -72,72 +72,10 @@ pub(super) fn compaction(state: &State, order: &OrderPart<'_>, is_whole: bool, f
 
 fn finding(db: &Db<'_>, fault: &HistoryFault) -> Finding {
     let grade = if fault.kind.is_loss() { Grade::DataLost } else { Grade::Suspicious };
-    let (expected, found) = words(fault);
+    let (expected, found) = fault.kind.expected_and_found(fault.revision);
     Finding::new(grade, Check::History, fault.kind.code())
         .at(place(db, fault.offset))
         .of_bucket("key")
         .about(fault.key.clone())
         .because(expected, found)
-}
-
-fn words(fault: &HistoryFault) -> (String, String) {
-    let revision = fault.revision;
-    let main = revision.main;
-    match fault.kind {
-        HistoryFaultKind::ModRevision(found) => {
-            (format!("mod revision {main}"), format!("mod revision {found}"))
-        }
-        HistoryFaultKind::CreateRevision(found) => {
-            (format!("a create revision from 1 to {main}"), format!("create revision {found}"))
-        }
-        HistoryFaultKind::Version(found) => {
-            (format!("a version that can be at revision {main}"), format!("version {found}"))
-        }
-        HistoryFaultKind::FirstVersion { version, create } => (
-            "version 1 exactly if create and mod revision are equal".into(),
-            format!("version {version}, created at {create}, written at {main}"),
-        ),
-        HistoryFaultKind::TombstoneContent => {
-            ("a deletion with its key alone".into(), "more than a key".into())
-        }
-        HistoryFaultKind::DeletionUnmarked => (
-            "a create revision and a version, as every write has, or the mark of a deletion".into(),
-            "a deletion's content, its key alone, without that mark".into(),
-        ),
-        HistoryFaultKind::WriteMarkedDeleted => {
-            ("a deletion with its key alone".into(), format!("the write of revision {main}"))
-        }
-        HistoryFaultKind::Form => (
-            "the six fields that a record has, in order".into(),
-            "a field that etcd does not know, or another order: a field may be missing".into(),
-        ),
-        HistoryFaultKind::EmptyKey => ("a key of at least one byte".into(), "an empty key".into()),
-        HistoryFaultKind::Repeated => {
-            ("every revision once".into(), format!("revision {revision} as write and as deletion"))
-        }
-        HistoryFaultKind::Gap { after } => (
-            format!("revision {} after {after}", after.saturating_add(1)),
-            format!("revision {main}: {} are missing", main.saturating_sub(after).saturating_sub(1)),
-        ),
-        HistoryFaultKind::SubGap { expected } => {
-            (format!("change {expected} of revision {main}"), format!("change {}", revision.sub))
-        }
-        HistoryFaultKind::VersionStep { previous, version } => {
-            (format!("version {} after {previous}", previous.saturating_add(1)), format!("version {version}"))
-        }
-        HistoryFaultKind::CreateChanged { previous, create } => {
-            (format!("create revision {previous}, as before"), format!("create revision {create}"))
-        }
-        HistoryFaultKind::BornTwice => {
-            ("an update of a key that is alive".into(), format!("a creation at revision {main}"))
-        }
-        HistoryFaultKind::NothingToUpdate(version) => (
-            "an earlier version of the key above the compact revision".into(),
-            format!("version {version} without any before it"),
-        ),
-        HistoryFaultKind::NothingToDelete => (
-            "a live key to delete".into(),
-            format!("a deletion at revision {main} of a key that is not there"),
-        ),
-    }
 }

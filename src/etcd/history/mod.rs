@@ -10,165 +10,17 @@
 //! Source: etcd `server/storage/mvcc/{kvstore_txn,key_index,kvstore_compaction}.go`
 //! @ v3.6.14.
 
-use crate::bolt::{Excerpt, FileOffset};
+mod alone;
+mod fault;
 
-use super::key_value::KeyValue;
 use super::keyspace::Succession;
 use super::record::{Record, RecordFold};
 use super::revision::Revision;
 
-/// A record that breaks a rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HistoryFault {
-    /// The record's revision.
-    pub revision: Revision,
-    /// The record's key.
-    pub key: Excerpt,
-    /// Where its leaf element stands in the file.
-    pub offset: FileOffset,
-    /// The rule.
-    pub kind: HistoryFaultKind,
-}
+pub(crate) use alone::{contradiction, is_consistent};
+pub use fault::{Contradiction, HistoryFault, HistoryFaultKind, HistoryLog, LostRevisions};
 
-/// The rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum HistoryFaultKind {
-    /// The mod revision inside is not the record's own.
-    ModRevision(i64),
-    /// Created after it was written, or before there was anything.
-    CreateRevision(i64),
-    /// Version below 1, or greater than the revisions since creation allow.
-    Version(i64),
-    /// Version 1 but not created now, or created now but not version 1.
-    FirstVersion {
-        /// The version.
-        version: i64,
-        /// The create revision.
-        create: i64,
-    },
-    /// A tombstone that holds more than its key.
-    TombstoneContent,
-    /// A tombstone's message under the key of a write: the deletion is lost, and
-    /// the key is alive again, with an empty value.
-    DeletionUnmarked,
-    /// A write's message under the key of a tombstone: the write is lost, and the
-    /// key is gone.
-    WriteMarkedDeleted,
-    /// A message with a field that etcd's records do not have, or fields in another
-    /// order.
-    Form,
-    /// A write under the empty key that is not a restore's bump record.
-    EmptyKey,
-    /// The same revision as the record before, once as write, once as deletion.
-    Repeated,
-    /// Main revisions are missing between the record before and this one.
-    Gap {
-        /// Main revision of the record before.
-        after: i64,
-    },
-    /// Changes of its transaction are missing before this one.
-    SubGap {
-        /// The sub revision that should come here.
-        expected: i64,
-    },
-    /// Not the version that follows the record before it of the same key.
-    VersionStep {
-        /// The version before.
-        previous: i64,
-        /// This version.
-        version: i64,
-    },
-    /// Another create revision than the record before it of the same life.
-    CreateChanged {
-        /// The create revision before.
-        previous: i64,
-        /// This one.
-        create: i64,
-    },
-    /// A new life of a key that was alive.
-    BornTwice,
-    /// An update of a key whose earlier versions should be there and are not.
-    NothingToUpdate(i64),
-    /// The deletion of a key that should be there and is not.
-    NothingToDelete,
-}
-
-impl HistoryFaultKind {
-    /// A stable name of the rule.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::ModRevision(_) => "mod-revision",
-            Self::CreateRevision(_) => "create-revision",
-            Self::Version(_) => "version",
-            Self::FirstVersion { .. } => "first-version",
-            Self::TombstoneContent => "tombstone-content",
-            Self::DeletionUnmarked => "deletion-unmarked",
-            Self::WriteMarkedDeleted => "write-marked-deleted",
-            Self::Form => "record-form",
-            Self::EmptyKey => "empty-key",
-            Self::Repeated => "revision-repeated",
-            Self::Gap { .. } => "revision-gap",
-            Self::SubGap { .. } => "sub-revision-gap",
-            Self::VersionStep { .. } => "version-step",
-            Self::CreateChanged { .. } => "create-revision-changed",
-            Self::BornTwice => "born-twice",
-            Self::NothingToUpdate(_) => "nothing-to-update",
-            Self::NothingToDelete => "nothing-to-delete",
-        }
-    }
-
-    /// Whether writes or deletions are gone, rather than odd.
-    pub fn is_loss(&self) -> bool {
-        matches!(
-            self,
-            Self::Gap { .. }
-                | Self::SubGap { .. }
-                | Self::NothingToUpdate(_)
-                | Self::NothingToDelete
-                | Self::DeletionUnmarked
-                | Self::WriteMarkedDeleted
-        )
-    }
-}
-
-/// Broken rules: exact counts, and the first of each in full.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct HistoryLog {
-    kinds: std::collections::BTreeMap<&'static str, (u64, Vec<HistoryFault>)>,
-}
-
-impl HistoryLog {
-    const KEPT: usize = 1000;
-
-    fn push(&mut self, record: &Record<'_>, kind: HistoryFaultKind) {
-        let (count, kept) = self.kinds.entry(kind.code()).or_default();
-        *count = count.saturating_add(1);
-        if kept.len() < Self::KEPT {
-            let key = Excerpt::of(record.kv.key);
-            kept.push(HistoryFault { revision: record.revision, key, offset: record.offset, kind });
-        }
-    }
-
-    fn append(&mut self, later: Self) {
-        for (code, (more, faults)) in later.kinds {
-            let (count, kept) = self.kinds.entry(code).or_default();
-            *count = count.saturating_add(more);
-            let room = Self::KEPT.saturating_sub(kept.len());
-            kept.extend(faults.into_iter().take(room));
-        }
-    }
-
-    /// The faults of each rule: its code, how many, and the first of them.
-    pub fn kinds(&self) -> impl Iterator<Item = (&'static str, u64, &[HistoryFault])> {
-        self.kinds.iter().map(|(code, (count, faults))| (*code, *count, faults.as_slice()))
-    }
-
-    /// Whether all rules hold.
-    pub fn is_empty(&self) -> bool {
-        self.kinds.is_empty()
-    }
-}
+use alone::{contradictions, is_key_alone};
 
 /// Checks each record on its own and against the one before it.
 #[derive(Debug, Clone, Copy)]
@@ -195,102 +47,80 @@ struct Changes {
     last_sub: i64,
 }
 
-/// Whether a record breaks no rule by itself.
-pub(crate) fn is_consistent(record: &Record<'_>) -> bool {
-    let mut log = HistoryLog::default();
-    RevisionOrder::alone(record, &mut log);
-    log.is_empty()
+/// A record, as far as its place among the others is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Placed {
+    pub(crate) revision: Revision,
+    /// Whether it has the form of what a restore with a bumped revision leaves behind.
+    pub(crate) is_bump: bool,
+}
+
+impl Placed {
+    #[inline]
+    pub(crate) fn of(record: &Record<'_>) -> Self {
+        // The key tells nearly all records apart from a bump's.
+        Self { revision: record.revision, is_bump: record.kv.key.is_empty() && record.is_bump() }
+    }
 }
 
 impl RevisionOrder {
-    fn alone(record: &Record<'_>, log: &mut HistoryLog) {
-        let kv = &record.kv;
-        if !record.as_written {
-            log.push(record, HistoryFaultKind::Form);
-        }
-        if record.tombstone {
-            if is_write(record) {
-                log.push(record, HistoryFaultKind::WriteMarkedDeleted);
-            } else if !is_key_alone(record) {
-                log.push(record, HistoryFaultKind::TombstoneContent);
-            }
-            if kv.key.is_empty() {
-                log.push(record, HistoryFaultKind::EmptyKey);
-            }
-            return;
-        }
-        if record.is_bump() {
-            return;
-        }
-        if kv.key.is_empty() {
-            log.push(record, HistoryFaultKind::EmptyKey);
-        }
-        if is_key_alone(record) {
-            log.push(record, HistoryFaultKind::DeletionUnmarked);
-            return;
-        }
-        let main = record.revision.main;
-        if kv.mod_revision != main {
-            log.push(record, HistoryFaultKind::ModRevision(kv.mod_revision));
-        }
-        if kv.create_revision < 1 || kv.create_revision > main {
-            log.push(record, HistoryFaultKind::CreateRevision(kv.create_revision));
-        } else if kv.version < 1 || kv.version.saturating_sub(1) > main.saturating_sub(kv.create_revision) {
-            log.push(record, HistoryFaultKind::Version(kv.version));
-        } else if (kv.version == 1) != (kv.create_revision == main) {
-            let kind = HistoryFaultKind::FirstVersion { version: kv.version, create: kv.create_revision };
-            log.push(record, kind);
+    /// Tells the rules that a record breaks by where it stands; `previous` is the revision
+    /// of the record before it, `None` for the first of the store.
+    #[inline]
+    pub(crate) fn misplaced(
+        &self,
+        previous: Option<Revision>,
+        placed: Placed,
+        tell: impl FnMut(HistoryFaultKind),
+    ) {
+        let Revision { main, sub } = placed.revision;
+        let follows = previous.is_some_and(|before| {
+            let same = main == before.main && before.sub.checked_add(1) == Some(sub);
+            same || sub == 0 && before.main.checked_add(1) == Some(main)
+        });
+        // At or below the compact revision anything may have been dropped. Nearly all
+        // others follow, and no bump does.
+        let any = main <= self.compact && previous != Some(placed.revision);
+        if !any && (!follows || placed.is_bump) {
+            self.missing(previous, placed, tell);
         }
     }
 
-    /// `previous` is `None` for the first record of the store.
-    pub(crate) fn follow(&self, previous: Option<&Record<'_>>, record: &Record<'_>, log: &mut HistoryLog) {
-        let Revision { main, sub } = record.revision;
-        // At or below the compact revision anything may have been dropped.
-        let all_there = main > self.compact;
+    fn missing(&self, previous: Option<Revision>, placed: Placed, mut tell: impl FnMut(HistoryFaultKind)) {
+        let Placed { revision: Revision { main, sub }, is_bump } = placed;
+        if previous == Some(placed.revision) {
+            return tell(HistoryFaultKind::Repeated);
+        }
         // The first write of a store has revision 2.
-        let before = previous.map_or(Revision { main: 1, sub: 0 }, |previous| previous.revision);
-        if previous.is_some() && before == record.revision {
-            log.push(record, HistoryFaultKind::Repeated);
-            return;
-        }
-        if !all_there {
-            return;
-        }
+        let before = previous.unwrap_or(Revision { main: 1, sub: 0 });
         // A restore that moves the revision ahead writes one, alone and far ahead; what has
         // its form elsewhere is a write that lost its content.
         let is_next = previous.is_some() && main <= before.main.saturating_add(1);
-        if record.is_bump() && (sub != 0 || is_next) {
-            log.push(record, HistoryFaultKind::EmptyKey);
+        if is_bump && (sub != 0 || is_next) {
+            tell(HistoryFaultKind::EmptyKey);
         }
         if main == before.main {
             let expected = before.sub.saturating_add(1);
             if sub != expected {
-                log.push(record, HistoryFaultKind::SubGap { expected });
+                tell(HistoryFaultKind::SubGap { expected });
             }
             return;
         }
         let after = before.main.max(self.compact);
         // A restore with a bumped revision leaps ahead on purpose.
-        if main > after.saturating_add(1) && !record.is_bump() {
-            log.push(record, HistoryFaultKind::Gap { after });
+        if main > after.saturating_add(1) && !is_bump {
+            tell(HistoryFaultKind::Gap { after });
         }
         if sub != 0 {
-            log.push(record, HistoryFaultKind::SubGap { expected: 0 });
+            tell(HistoryFaultKind::SubGap { expected: 0 });
         }
     }
-}
 
-/// Whether the message is that of a tombstone. Every write has a create revision,
-/// a mod revision and a version of at least 1.
-fn is_key_alone(record: &Record<'_>) -> bool {
-    record.kv == KeyValue { key: record.kv.key, ..KeyValue::default() }
-}
-
-/// Whether the message is that of the write at its revision.
-fn is_write(record: &Record<'_>) -> bool {
-    let kv = &record.kv;
-    kv.mod_revision == record.revision.main && kv.create_revision > 0 && kv.version > 0
+    /// As [`misplaced`](Self::misplaced), written down.
+    #[inline]
+    pub(crate) fn follow(&self, previous: Option<Revision>, record: &Record<'_>, log: &mut HistoryLog) {
+        self.misplaced(previous, Placed::of(record), |kind| log.push(record, kind));
+    }
 }
 
 impl<'a> RecordFold<'a> for RevisionOrder {
@@ -307,7 +137,7 @@ impl<'a> RecordFold<'a> for RevisionOrder {
 
     #[inline]
     fn record(&self, part: &mut OrderPart<'a>, record: &Record<'a>) {
-        Self::alone(record, &mut part.log);
+        contradictions(record, |kind| part.log.push(record, kind));
         if record.revision.main == self.compact {
             part.at_compact.count = part.at_compact.count.saturating_add(1);
             part.at_compact.last_sub = record.revision.sub;
@@ -315,7 +145,7 @@ impl<'a> RecordFold<'a> for RevisionOrder {
         // The key tells nearly all records apart from a bump's.
         part.is_bumped |= record.kv.key.is_empty() && record.revision.main > self.compact && record.is_bump();
         match &part.last {
-            Some(last) => self.follow(Some(last), record, &mut part.log),
+            Some(last) => self.follow(Some(last.revision), record, &mut part.log),
             None => part.first = Some(*record),
         }
         part.last = Some(*record);
@@ -323,7 +153,8 @@ impl<'a> RecordFold<'a> for RevisionOrder {
 
     fn join(&self, total: &mut OrderPart<'a>, part: OrderPart<'a>) {
         if let Some(first) = &part.first {
-            self.follow(total.last.as_ref(), first, &mut total.log);
+            let before = total.last.map(|last| last.revision);
+            self.follow(before, first, &mut total.log);
             total.first.get_or_insert(*first);
             total.last = part.last;
         }
@@ -403,6 +234,8 @@ impl<'a> Succession<'a> for Lives {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bolt::FileOffset;
+    use crate::etcd::key_value::KeyValue;
 
     fn put(main: i64, sub: i64, create: i64, version: i64) -> Record<'static> {
         let kv = KeyValue {
