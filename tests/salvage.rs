@@ -17,7 +17,7 @@ use etcdsnap::source::Source;
 use proptest::prelude::*;
 use support::store::Built;
 use support::store::{self, Store, deletion, message, put, revision};
-use support::{Pages, ask, entry, inline_bucket, leaf_image, tree_bucket};
+use support::{Entry, Pages, ask, entry, inline_bucket, leaf_image, tree_bucket};
 
 const PAGE: usize = 1024;
 const LEAF: u64 = 6;
@@ -220,6 +220,41 @@ fn what_is_gone_is_named_and_the_history_begins_behind_it() {
     // Keys that were written in the lost revisions are known by the step in their versions.
     let versions = report.lost.first.iter().filter(|lost| matches!(lost.why, WhyLost::Versions { .. }));
     assert!(versions.count() > 0 && report.lost.first.iter().all(|lost| !lost.why.is_latest()));
+}
+
+#[test]
+fn keys_that_what_is_lost_may_have_deleted_are_named() {
+    let mut store = Store::sample(60);
+    let change = |main, sub, of: Entry| Entry { key: revision(main, sub), ..of };
+    store.key.insert(1, change(2, 1, put("dead", 2, 2, 1)));
+    store.key.insert(2, change(2, 2, put("alive", 2, 2, 1)));
+    let behind = store.key.iter().position(|entry| main_of(&entry.key) == 31).expect("there");
+    let deleted = deletion("dead", 30);
+    store.key.insert(behind, Entry { key: [revision(30, 1).as_slice(), b"t"].concat(), ..deleted });
+    let mut built = store.build();
+    assert!(ask::verify(&built.file).is_sound());
+    let mains = |page| on_page(&built, page).keys().map(|key| main_of(key)).collect::<Vec<_>>();
+    let leaf = *built.leaves().iter().find(|page| mains(**page).contains(&30)).expect("a leaf");
+    let last = *mains(leaf).last().expect("a record");
+    zero(&mut built, leaf);
+    let (report, bytes) = salvaged(&built.file);
+    let outdated = &report.outdated;
+    assert_eq!(outdated.last_lost, Some(last));
+    // The newest first. All others were written after what is lost.
+    let named: Vec<_> = outdated.keys.first.iter().map(|named| named.key.bytes.as_slice()).collect();
+    assert_eq!((outdated.keys.count, named), (2, vec![&b"alive"[..], b"dead"]));
+    assert!(records(&bytes).contains_key(&revision(2, 1)), "it is back, and was named");
+    assert!(report.latest_affected() && !report.is_complete());
+    assert_eq!(salvaged(&sample().file).0.outdated, Default::default());
+}
+
+#[test]
+fn where_nobody_knows_how_the_history_ended_every_key_may_be_outdated() {
+    let mut built = sample();
+    let last = *built.leaves().last().expect("a leaf");
+    zero(&mut built, last);
+    let (report, _) = salvaged(&built.file);
+    assert_eq!((report.outdated.last_lost, report.outdated.keys.count), (None, report.live_keys));
 }
 
 #[test]

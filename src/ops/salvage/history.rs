@@ -40,6 +40,8 @@ pub(super) struct History {
     /// Leases that live keys are attached to, in order.
     pub(super) leases: Vec<i64>,
     pub(super) gaps: Log<LostRevisions>,
+    /// The last main revision that is known to be lost, or a part of it; 0 if none is.
+    pub(super) last_hole: i64,
     pub(super) lost: Log<LostRecord>,
     pub(super) doubtful: Log<Doubtful>,
 }
@@ -60,6 +62,8 @@ pub(super) fn make(mut records: Vec<Found>, file: &[u8], compacted: Compacted, u
             previous = Some(found.revision());
         } else if previous != Some(found.revision()) || found.origin != Origin::Broken {
             let why = if record.is_some() { WhyLost::Contradictory } else { WhyLost::Unreadable };
+            // Of which key it was is not known, or not to be believed.
+            history.last_hole = history.last_hole.max(found.revision().main);
             history.lost.push(LostRecord { named: found.named(file), why });
         }
         sound
@@ -192,6 +196,7 @@ fn lose(
     let main = record.revision.main;
     for fault in log.kinds().flat_map(|(_, _, faults)| faults) {
         if let Some(revisions) = fault.kind.lost(main) {
+            history.last_hole = history.last_hole.max(revisions.last);
             history.gaps.push(revisions);
             continue;
         }

@@ -19,6 +19,7 @@
 mod base;
 mod found;
 mod history;
+mod outdated;
 mod report;
 mod search;
 mod small;
@@ -50,8 +51,8 @@ use small::Small;
 
 pub use found::Named;
 pub use report::{
-    Base, BucketState, Doubt, Doubtful, Log, LostRecord, LostRevisions, LostSpan, Report, SmallBucket,
-    Undecodable, WhyLost,
+    Base, BucketState, Doubt, Doubtful, Log, LostRecord, LostRevisions, LostSpan, Outdated, Report,
+    SmallBucket, Undecodable, WhyLost,
 };
 pub use small::LEASE_SECONDS;
 
@@ -320,6 +321,7 @@ impl<'a> Salvage<'a> {
             compact_before: at,
             compact_known: known,
             compact_after: history.compact,
+            outdated: outdated::outdated(&history, &spans, file),
             spans,
             gaps: std::mem::take(&mut history.gaps),
             lost: std::mem::take(&mut history.lost),

@@ -173,6 +173,17 @@ pub struct LostSpan {
     pub complete: bool,
 }
 
+/// Keys whose last state may be among what is lost: they are alive, and were last written
+/// before it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outdated {
+    /// The last main revision that is lost, or may be; none if it is not known where the
+    /// history ended, or nothing is lost.
+    pub last_lost: Option<i64>,
+    /// Their last records that were saved, the newest first.
+    pub keys: Log<Named>,
+}
+
 /// A small bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SmallBucket {
@@ -246,6 +257,8 @@ pub struct Report {
     pub lost: Log<LostRecord>,
     /// Records that may be wrong.
     pub doubtful: Log<Doubtful>,
+    /// Keys that may have been changed or deleted by what is lost.
+    pub outdated: Outdated,
     /// Values that are broken inside.
     pub undecodable: Log<Undecodable>,
     /// Whether the digest of the file that was read is right; none if no meta tells where
@@ -283,5 +296,6 @@ impl Report {
             || self.spans.iter().any(|span| !span.complete)
             || self.lost.first.iter().any(|lost| lost.why.is_latest())
             || self.doubtful.first.iter().any(|doubtful| doubtful.latest)
+            || !self.outdated.keys.is_empty()
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct Document {
     lost_revisions: Listed<Revisions>,
     lost: Listed<Lost>,
     doubtful: Listed<Doubtful>,
+    /// Alive, and last written before what is lost: it may have changed or deleted them.
+    perhaps_outdated: Outdated,
     undecodable: Listed<Broken>,
     /// Of the file that was read: `matches`, `differs`, `absent`; none if no meta tells
     /// where it would stand.
@@ -125,6 +127,15 @@ struct Doubtful {
     key: Key,
     why: &'static str,
     latest: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Outdated {
+    /// None also where it is not known which was the last.
+    last_lost_revision: Option<i64>,
+    #[serde(flatten)]
+    keys: Listed<Key>,
 }
 
 /// A value that is no object.
@@ -235,6 +246,13 @@ impl Document {
                         latest: doubtful.latest,
                     })
                     .collect(),
+            },
+            perhaps_outdated: Outdated {
+                last_lost_revision: report.outdated.last_lost,
+                keys: Listed {
+                    count: report.outdated.keys.count,
+                    items: report.outdated.keys.first.iter().map(key).collect(),
+                },
             },
             undecodable: Listed {
                 count: report.undecodable.count,

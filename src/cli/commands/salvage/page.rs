@@ -5,7 +5,7 @@ use std::path::Path;
 
 use etcdsnap::etcd::snapshot::DigestVerdict;
 use etcdsnap::ops::salvage::Saved;
-use etcdsnap::ops::salvage::{Base, BucketState, Doubt, LEASE_SECONDS, Named, Report, WhyLost};
+use etcdsnap::ops::salvage::{Base, BucketState, Doubt, LEASE_SECONDS, Named, Outdated, Report, WhyLost};
 
 use super::Names;
 use crate::cli::failure::Failure;
@@ -64,6 +64,7 @@ impl Page<'_> {
         }
         self.lost(out, verbose)?;
         self.doubtful(out, verbose)?;
+        self.outdated(out, verbose)?;
         self.undecodable(out, verbose)?;
         writeln!(out, "\n{}", verdict(report, written.is_none_or(|saved| saved.is_sound)))?;
         if written.is_some() {
@@ -199,6 +200,27 @@ impl Page<'_> {
         more(out, doubtful.count, limit.min(doubtful.first.len()))
     }
 
+    /// Keys that what is lost may have changed or deleted.
+    fn outdated(&self, out: &mut dyn Write, verbose: bool) -> Result<(), Failure> {
+        let Outdated { last_lost, keys } = &self.report.outdated;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let limit = if verbose { usize::MAX } else { SHORT };
+        writeln!(out, "\nDoubtful (their newest state may be among what is lost):")?;
+        let (all, live) = (grouped(keys.count), count(self.report.live_keys, "live key", "live keys"));
+        let before = match last_lost {
+            Some(last) => format!("before revision {}, the last that is lost", grouped(last.unsigned_abs())),
+            None => "before what is lost, of which nobody knows where it ended".to_owned(),
+        };
+        writeln!(out, "  {all} of {live} were last written {before}. Whichever of them was")?;
+        writeln!(out, "  changed or deleted since is back as it was before. The newest of them:")?;
+        for named in keys.first.iter().take(limit) {
+            writeln!(out, "  {}: revision {}", self.key(named), named.revision)?;
+        }
+        more(out, keys.count, limit.min(keys.first.len()))
+    }
+
     fn undecodable(&self, out: &mut dyn Write, verbose: bool) -> Result<(), Failure> {
         let undecodable = &self.report.undecodable;
         if undecodable.is_empty() {
@@ -272,7 +294,7 @@ fn verdict(report: &Report, is_sound: bool) -> &'static str {
             _ => "SAVED WHOLE: everything that the database held is in the new one.",
         }
     } else if report.latest_affected() {
-        "SAVED IN PART: some keys may be missing, or have an older value than they had."
+        "SAVED IN PART: some keys may be missing, have an older value than they had, or be back though they were deleted."
     } else {
         "SAVED: every key has the value that it had; of its history or of what is around it something is lost."
     }
