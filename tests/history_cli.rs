@@ -163,6 +163,46 @@ fn values_of_secrets_are_hidden_unless_they_are_asked_for() {
 }
 
 #[test]
+fn a_value_that_another_write_repeats_stays_hidden() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = |password: &str, annotations: Json| {
+        let object = json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": {"name": "db", "namespace": "shop", "annotations": annotations},
+            "data": {"password": STANDARD.encode(password)}
+        });
+        object.to_string().into_bytes()
+    };
+    let applied = |password: &str| {
+        let object = json!({"kind": "Secret", "stringData": {"password": password}}).to_string();
+        json!({"kubectl.kubernetes.io/last-applied-configuration": object})
+    };
+    let key = b"/registry/secrets/shop/db";
+    let mut pages = Pages::new(4096);
+    let leaf = pages.place(leaf_image(&[
+        // What comes later is told before, what was before is told later.
+        record(key, 2, 1, 2, &state("hunter1", json!({"next": "will be hunter22"}))),
+        record(key, 3, 2, 2, &state("hunter22\n", applied("hunter22"))),
+        record(key, 4, 3, 2, &state("sesame", json!({"was": "hunter22", "packed": "aHVudGVyMQ=="}))),
+        record(key, 5, 4, 2, &state("sesame", applied("hunter1"))),
+    ]));
+    let root = pages.place(leaf_image(&[bucket("key", tree_bucket(leaf))]));
+    let path = folder.path().join("repeated.db");
+    std::fs::write(&path, seal(pages.finish(root, NO_FREELIST, 8))).expect("written");
+    let file = path.to_str().expect("UTF-8");
+    for format in ["table", "json", "jsonl"] {
+        let answer = asked(file, &["secret/db", "-n", "shop", "-p", "-o", format]);
+        assert_eq!(answer.code, Some(0), "{}", answer.err);
+        for part in ["hunter", "aHVudGVyM", "sesame"] {
+            assert!(!answer.text().contains(part), "{part}: {}", answer.text());
+        }
+        assert!(answer.text().contains("last-applied-configuration"), "{}", answer.text());
+        let shown = asked(file, &["secret/db", "-n", "shop", "-p", "--show-secrets", "-o", format]);
+        assert!(shown.text().contains("hunter22"), "{}", shown.text());
+    }
+}
+
+#[test]
 fn versions_that_were_compacted_away_are_counted() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = made_up(folder.path());

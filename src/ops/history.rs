@@ -9,7 +9,7 @@ use crate::etcd::record::{Record, RecordFold};
 use crate::kube::changes::{Change, changes};
 use crate::kube::dated::newest_time;
 use crate::kube::encryption::{Keyring, open};
-use crate::kube::manifest::redact::Redaction;
+use crate::kube::manifest::redact::{Hidden, Redaction};
 use crate::kube::object::{Object, Options};
 use crate::kube::registry_key::Prefixes;
 use crate::kube::unix_time::UnixTime;
@@ -164,9 +164,15 @@ pub enum Content {
 }
 
 impl Content {
-    /// Reads the value of `record` as `reader` has it. What `reader` redacts is in
-    /// `whole` nevertheless, to be compared and not to be shown.
-    pub fn read(record: &Record<'_>, reader: &Reader<'_>, redaction: Option<&Redaction>) -> Self {
+    /// Reads the value of `record` as `reader` has it. What `redaction` replaces is in
+    /// `whole` nevertheless, to be compared and not to be shown. `hidden` is what it
+    /// replaces in the other records of the key; see [`hidden`].
+    pub fn read(
+        record: &Record<'_>,
+        reader: &Reader<'_>,
+        redaction: Option<&Redaction>,
+        hidden: &mut Hidden,
+    ) -> Self {
         if record.tombstone {
             return Self::Nothing;
         }
@@ -183,7 +189,7 @@ impl Content {
                     metadata.remove("resourceVersion");
                 }
                 let mut shown = whole.clone();
-                let redacted = redaction.is_some_and(|redaction| redaction.apply(&mut shown));
+                let redacted = redaction.is_some_and(|redaction| redaction.apply_among(&mut shown, hidden));
                 Self::Object { whole, shown, redacted }
             }
             Outcome::Unreadable { why, .. } => Self::Unreadable(why),
@@ -202,6 +208,18 @@ impl Content {
             _ => Vec::new(),
         }
     }
+}
+
+/// All that `redaction` replaces in any of `records`: an earlier or a later write may
+/// repeat it in a place that is shown otherwise.
+pub fn hidden(records: &[Record<'_>], reader: &Reader<'_>, redaction: Option<&Redaction>) -> Hidden {
+    let mut hidden = Hidden::default();
+    if redaction.is_some() {
+        for record in records {
+            Content::read(record, reader, redaction, &mut hidden);
+        }
+    }
+    hidden
 }
 
 /// Whether a value under a key that is none of Kubernetes' may be a Secret's all the same.

@@ -4,6 +4,8 @@
 //! which values there are stays visible. In the `data` of a Secret that is no
 //! base64, so a server refuses it; [`forbid`] makes it refuse any object.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -49,6 +51,13 @@ impl Redaction {
     /// replaced. Of the annotations those that may hold a copy of the object: the
     /// one of `kubectl apply`, JSON, packed text, and what repeats a value.
     pub fn apply(&self, object: &mut Value<'_>) -> bool {
+        self.apply_among(object, &mut Hidden::default())
+    }
+
+    /// As [`apply`](Self::apply) to one of several states of an object: what repeats a
+    /// value that any of them had is replaced, too. `hidden` has those of the others, and
+    /// gets those of this one.
+    pub fn apply_among(&self, object: &mut Value<'_>, hidden: &mut Hidden) -> bool {
         let identity = Identity::of(object);
         let (group, kind) = identity.type_name();
         if !self.concerns(group, kind) && !self.concerns(identity.group, identity.kind) {
@@ -61,16 +70,16 @@ impl Redaction {
             .collect();
         let is_secret = group.is_empty() && kind == "Secret";
         let Some(map) = object.as_map_mut() else { return false };
-        let mut values = Vec::new();
+        let values = &mut hidden.0;
         map.retain(|key, value| {
             if !LEFT.contains(&key) {
-                replace(value, base64.contains(&key), &mut values);
+                replace(value, base64.contains(&key), values);
             }
             true
         });
         if let Some(metadata) = map.get_mut("metadata").and_then(Value::as_map_mut) {
             for place in ["annotations", "labels"] {
-                redact_repeated(metadata, place, &values);
+                redact_repeated(metadata, place, values);
             }
             // Of the owners of fields: names of keys are no secret, values of lists are.
             if !is_secret {
@@ -81,8 +90,18 @@ impl Redaction {
     }
 }
 
+/// Values that were replaced and must not be shown where something repeats them.
+#[derive(Default)]
+pub struct Hidden(BTreeSet<String>);
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hidden").field("values", &self.0.len()).finish()
+    }
+}
+
 /// Replaces the leaves of `value` and collects what they were, if it is text.
-fn replace(value: &mut Value<'_>, is_base64: bool, values: &mut Vec<String>) {
+fn replace(value: &mut Value<'_>, is_base64: bool, values: &mut BTreeSet<String>) {
     match value {
         Value::Map(map) => map.retain(|_, value| {
             replace(value, is_base64, values);
@@ -95,8 +114,18 @@ fn replace(value: &mut Value<'_>, is_base64: bool, values: &mut Vec<String>) {
             let marker = marker(size);
             // What is repeated elsewhere is rather the value than its base64.
             let plain = is_base64.then(|| STANDARD.decode(text.as_bytes()).ok()).flatten();
-            values.extend(plain.and_then(|plain| String::from_utf8(plain).ok()));
-            values.push(std::mem::take(text).into_owned());
+            let plain = plain.and_then(|plain| String::from_utf8(plain).ok());
+            let stored = std::mem::take(text).into_owned();
+            for value in plain.into_iter().chain([stored]) {
+                // A line in a file has an end that whoever repeats it leaves out.
+                let trimmed = value.trim();
+                if trimmed.len() >= SHORTEST_REPEATED && trimmed.len() < value.len() {
+                    values.insert(trimmed.to_owned());
+                }
+                if value.len() >= SHORTEST_REPEATED {
+                    values.insert(value);
+                }
+            }
             *value = Value::from(marker);
         }
         Value::Bool(_) => *value = Value::from("<redacted boolean>"),
@@ -127,21 +156,24 @@ const SHORTEST_REPEATED: usize = 4;
 const MOST_SEARCHED: usize = 1 << 28;
 
 /// Annotations or labels that repeat what is hidden.
-fn redact_repeated(metadata: &mut Map<'_>, place: &str, values: &[String]) {
-    let Some(texts) = metadata.get_mut(place).and_then(Value::as_map_mut) else { return };
+fn redact_repeated(metadata: &mut Map<'_>, place: &str, values: &BTreeSet<String>) {
+    let Some(found) = metadata.get_mut(place) else { return };
+    let Some(texts) = found.as_map_mut() else {
+        // No server keeps anything else here, so nobody knows what it is.
+        return replace(found, false, &mut BTreeSet::new());
+    };
     // Each text is searched for each value. Where that is too much, none is shown.
     let length = texts.entries().iter().filter_map(|(_, text)| text.as_str()).map(str::len).sum::<usize>();
     let too_much = length.saturating_add(texts.len()).saturating_mul(values.len()) > MOST_SEARCHED;
     texts.retain(|name, value| {
         let Value::Str(text) = value else {
-            replace(value, false, &mut Vec::new());
+            replace(value, false, &mut BTreeSet::new());
             return true;
         };
         let is_document = text.trim_start().starts_with(['{', '[']);
         // gzip and zip, in base64.
         let is_packed = text.starts_with("H4sI") || text.starts_with("UEsDB");
-        let repeats =
-            || values.iter().any(|value| value.len() >= SHORTEST_REPEATED && text.contains(value.as_str()));
+        let repeats = || values.iter().any(|value| text.contains(value.as_str()));
         if name == LAST_APPLIED || is_document || is_packed || too_much || repeats() {
             *value = Value::from(marker(text.len()));
         }
@@ -221,6 +253,38 @@ mod tests {
                 },
                 "stringData": {"plain": "<redacted 3 bytes>"}
             }),
+        );
+    }
+
+    #[test]
+    fn what_another_state_of_the_object_hides_is_hidden_too() {
+        let mut hidden = Hidden::default();
+        let state = |value: &str, note: &str| {
+            Value::from(json!({"apiVersion": "v1", "kind": "Secret",
+                "metadata": {"annotations": {"note": note}}, "data": {"password": value}}))
+        };
+        // "hunter2" and a line end.
+        let mut before = state("aHVudGVyMgo=", "fine");
+        let mut after = state("bmV3IG9uZQ==", "it was hunter2 before");
+        let alone = {
+            let mut alone = after.clone();
+            Redaction::secrets().apply(&mut alone);
+            alone
+        };
+        assert_eq!(alone.text(&["metadata", "annotations", "note"]), "it was hunter2 before");
+        assert!(Redaction::secrets().apply_among(&mut before, &mut hidden));
+        assert!(Redaction::secrets().apply_among(&mut after, &mut hidden));
+        assert_eq!(before.text(&["metadata", "annotations", "note"]), "fine");
+        assert_eq!(after.text(&["metadata", "annotations", "note"]), "<redacted 21 bytes>");
+    }
+
+    #[test]
+    fn annotations_that_are_none_are_hidden() {
+        assert_redacted(
+            &Redaction::secrets(),
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"annotations": "hunter2", "labels": ["x"]}}),
+            json!({"apiVersion": "v1", "kind": "Secret",
+                "metadata": {"annotations": "<redacted 7 bytes>", "labels": ["<redacted 1 byte>"]}}),
         );
     }
 

@@ -8,7 +8,7 @@ use etcdsnap::kube::changes::Change;
 use etcdsnap::kube::json as kube_json;
 use etcdsnap::kube::manifest::redact::Redaction;
 use etcdsnap::kube::value::Value;
-use etcdsnap::ops::history::{Content, Deed, KeyHistory, Missing, dated};
+use etcdsnap::ops::history::{Content, Deed, KeyHistory, Missing, dated, hidden};
 use etcdsnap::ops::reader::Reader;
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -197,10 +197,11 @@ impl<'h, 'a> Shown<'h, 'a> {
     ) -> Self {
         let mut writes = Vec::new();
         let mut before = Content::Nothing;
+        let mut hidden = hidden(if with_patch { &history.records } else { &[] }, reader, redaction);
         for (record, missing) in history.records.iter().zip(history.missing()) {
             let mut patch = None;
             if with_patch {
-                let content = Content::read(record, reader, redaction);
+                let content = Content::read(record, reader, redaction, &mut hidden);
                 // Of what stands between nothing is known.
                 let since = if missing.is_some() { &Content::Nothing } else { &before };
                 patch = Some(Patch::of(since, &content));
