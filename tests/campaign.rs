@@ -41,6 +41,14 @@ fn every_mutation_changes_bytes_and_says_what_they_were_for() {
             let Mutant { kind, as_is, resealed, places } = mutant(&file, &anatomy, 1, number);
             *kinds.entry(kind).or_default() += 1;
             assert_ne!(as_is, file, "{name}, case {number}");
+            let only: Option<&[Place]> = match kind {
+                Kind::Counts => Some(&[Place::PageHeader]),
+                Kind::Lengths => Some(&[Place::Element, Place::RecordField]),
+                Kind::Numbers => Some(&[Place::RecordField]),
+                _ => None,
+            };
+            let is_there = |place: &Place| only.is_none_or(|only| only.contains(place));
+            assert!(places.iter().all(is_there), "{name}, case {number}: {kind:?} {places:?}");
             let changed = (0..file.len()).filter(|at| as_is.get(*at) != file.get(*at));
             let changed: Vec<Place> = changed.map(|at| anatomy.place(at).expect("a byte")).collect();
             let beyond_digest = changed.iter().filter(|place| **place != Place::Digest);

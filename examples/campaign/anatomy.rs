@@ -83,6 +83,13 @@ pub(crate) struct TreePage {
     pub(crate) count: usize,
 }
 
+/// A number inside a record, as protobuf writes it: in as many bytes as it takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Varint {
+    pub(crate) at: usize,
+    pub(crate) size: usize,
+}
+
 /// A sound file, taken apart.
 #[derive(Debug)]
 pub(crate) struct Anatomy {
@@ -91,6 +98,10 @@ pub(crate) struct Anatomy {
     pub(crate) image: usize,
     /// Pages of trees, in the order of their numbers.
     pub(crate) pages: Vec<TreePage>,
+    /// Lengths of keys and values inside records.
+    pub(crate) lengths: Vec<Varint>,
+    /// Revisions, versions and leases inside records.
+    pub(crate) numbers: Vec<Varint>,
     places: Vec<Place>,
 }
 
@@ -143,7 +154,8 @@ impl Anatomy {
         }
         let mut places = vec![Place::FreePage; image];
         places.resize(file.len(), Place::Digest);
-        let mut anatomy = Self { page_size, image, pages: Vec::new(), places };
+        let mut anatomy =
+            Self { page_size, image, pages: Vec::new(), lengths: Vec::new(), numbers: Vec::new(), places };
         for number in 0..2 {
             let at = number * page_size;
             anatomy.mark(at, at + page_size, Place::MetaPadding)?;
@@ -240,10 +252,15 @@ impl Anatomy {
         let mut at = 0;
         while at < message.len() {
             let tag = varint(message, &mut at)?;
-            let number = usize::try_from(varint(message, &mut at)?).ok()?;
+            let begin = at;
+            let number = varint(message, &mut at)?;
+            let stored = Varint { at: start + begin, size: at - begin };
             if tag & 7 != 2 {
+                self.numbers.push(stored);
                 continue;
             }
+            self.lengths.push(stored);
+            let number = usize::try_from(number).ok()?;
             let place = if tag >> 3 == 1 { Place::RecordKey } else { Place::Value };
             self.mark(start + at, start + at + number, place)?;
             at += number;

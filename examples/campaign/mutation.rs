@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::anatomy::{Anatomy, Place};
+use super::anatomy::{Anatomy, Place, TreePage, Varint};
 use super::random::Random;
 
 macro_rules! kinds {
@@ -34,6 +34,9 @@ kinds! {
     Swapped = "swapped pages",
     Doubled = "doubled pages",
     Metas = "metas",
+    Counts = "leaves that count nothing",
+    Lengths = "lengths of entries set to 0",
+    Numbers = "numbers of records",
 }
 
 /// A damaged file.
@@ -123,6 +126,9 @@ impl Damage<'_> {
                 self.write(to * self.anatomy.page_size, &page);
             }
             Kind::Metas => self.metas(),
+            Kind::Counts => self.some(2, Self::count_nothing),
+            Kind::Lengths => self.some(2, Self::no_length),
+            Kind::Numbers => self.some(3, Self::record_number),
         }
     }
 
@@ -208,6 +214,55 @@ impl Damage<'_> {
         let (field, size) = self.random.one_of(&fields).unwrap_or((0, 4));
         let near = if size == 8 { self.pages() } else { self.anatomy.page_size };
         self.set_number(at + field, size, near);
+    }
+
+    fn leaf(&mut self) -> Option<TreePage> {
+        let leaves: Vec<_> = self.anatomy.pages.iter().filter(|page| page.is_leaf).copied().collect();
+        self.random.one_of(&leaves)
+    }
+
+    /// A leaf, the root of its tree or not, that has entries and counts none.
+    fn count_nothing(&mut self) {
+        if let Some(page) = self.leaf() {
+            self.write(page.id * self.anatomy.page_size + 10, &[0; 2]);
+        }
+    }
+
+    /// A key or value without length: in the table of a leaf, or inside a record, where
+    /// what it was then stands for other fields.
+    fn no_length(&mut self) {
+        if self.random.once_in(2) {
+            let Some(page) = self.leaf().filter(|page| page.count > 0) else { return };
+            let element = page.id * self.anatomy.page_size + 16 * (1 + self.random.below(page.count));
+            let field = if self.random.once_in(2) { 8 } else { 12 };
+            self.write(element + field, &[0; 4]);
+        } else if let Some(length) = self.random.one_of(&self.anatomy.lengths) {
+            self.set_varint(length, |_| 0);
+        }
+    }
+
+    /// A revision, version or lease inside a record, of as many bytes as before.
+    fn record_number(&mut self) {
+        let Some(number) = self.random.one_of(&self.anatomy.numbers) else { return };
+        let (how, random) = (self.random.below(4), self.random.next());
+        self.set_varint(number, |stored| match how {
+            0 => stored.wrapping_add(1),
+            1 => stored.wrapping_sub(1),
+            2 => 0,
+            _ => random,
+        });
+    }
+
+    /// Another number in the bytes of one: so nothing behind it moves.
+    fn set_varint(&mut self, place: Varint, new: impl FnOnce(u64) -> u64) {
+        let bytes = self.file.get(place.at..place.at + place.size).unwrap_or_default();
+        let stored = bytes.iter().rev().fold(0, |number, byte| number << 7 | u64::from(byte & 0x7f));
+        let mut number = new(stored);
+        for index in 0..place.size {
+            let more = if index + 1 < place.size { 0x80 } else { 0 };
+            self.change(place.at + index, |_| number.to_le_bytes()[0] & 0x7f | more);
+            number >>= 7;
+        }
     }
 
     fn truncate(&mut self) {
