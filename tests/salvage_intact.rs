@@ -210,6 +210,31 @@ fn complaints(truth: &Records, damaged: &[u8], saved: &Records, report: &Report)
     wrong
 }
 
+/// The last record of each key, by its revision.
+fn last_of_each(records: &Records) -> BTreeMap<Vec<u8>, &Vec<u8>> {
+    records.iter().map(|(key, value)| (user_key(value), key)).collect()
+}
+
+/// Keys that are in an older state than they had, or back from the dead, and not named.
+fn unnamed(truth: &Records, saved: &Records, report: &Report) -> Vec<String> {
+    let outdated = report.outdated.keys.first.iter().map(|named| named.revision);
+    let doubtful = report.doubtful.first.iter().map(|doubtful| doubtful.named.revision);
+    let named: BTreeSet<(i64, i64)> = outdated.chain(doubtful).map(|of| (of.main, of.sub)).collect();
+    let torn = report.lost.first.iter().filter(|lost| lost.why.is_latest());
+    let torn: BTreeSet<&[u8]> = torn.map(|lost| lost.named.key.bytes.as_slice()).collect();
+    let was = last_of_each(truth);
+    let mut wrong = Vec::new();
+    for (key, revision) in last_of_each(saved) {
+        let sub = i64::from_be_bytes(revision[9..17].try_into().expect("a revision"));
+        let newer = was.get(&key).filter(|newest| **newest > revision && revision.len() == 17);
+        if newer.is_some() && !named.contains(&(main_of(revision), sub)) && !torn.contains(key.as_slice()) {
+            let name = String::from_utf8_lossy(&key).into_owned();
+            wrong.push(format!("{name} is as it was at {}, and nobody says so", main_of(revision)));
+        }
+    }
+    wrong
+}
+
 /// Whether a record that is still there stands inside of another one that was saved: where
 /// bytes were taken out of a value, what follows takes their place, and the value is none
 /// the less whole by its page and by its message.
@@ -250,7 +275,9 @@ fn campaign(truth: &[u8], page_size: usize, count: u64) {
         let bytes = plan.to_bytes().expect("written");
         let verified = ask::verify(&bytes);
         assert!(plan.fits(&verified), "seed {seed} {ways:?}: {:?}", verified.findings.kinds());
-        let wrong = complaints(&original, &file, &records(&bytes), &plan.report);
+        let saved = records(&bytes);
+        let mut wrong = complaints(&original, &file, &saved, &plan.report);
+        wrong.extend(unnamed(&original, &saved, &plan.report));
         if !wrong.is_empty() {
             failures.push(format!("seed {seed} {ways:?}: {} of them, {}", wrong.len(), wrong[0]));
         }
