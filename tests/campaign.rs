@@ -73,6 +73,22 @@ fn every_mutation_changes_bytes_and_says_what_they_were_for() {
     }
 }
 
+#[test]
+fn readers_refuse_what_verify_finds_wrong_with_records() {
+    let count = std::env::var("MUTANTS").ok().and_then(|count| count.parse().ok()).unwrap_or(60);
+    let mut refused = 0;
+    for (_, file) in support::fixtures() {
+        let anatomy = Anatomy::of(&file).expect("sound");
+        for number in 0..count {
+            let Some(resealed) = mutant(&file, &anatomy, 3, number).resealed else { continue };
+            let report = support::ask::verify(&resealed);
+            support::ask::readers(&resealed, &report);
+            refused += u32::from(!report.is_sound());
+        }
+    }
+    assert!(refused > 100, "{refused}");
+}
+
 /// Bytes of keys and values, by what they are.
 struct Sizes;
 

@@ -251,10 +251,10 @@ impl Tally {
 
     /// For people.
     pub(crate) fn text(&self, out: &mut dyn Write, replay: &str) -> io::Result<()> {
-        writeln!(out, "{:<18}{:>10}{:>14}   {:^32}", "", "", "with digest", "digest recomputed")?;
+        writeln!(out, "{:<28}{:>10}{:>14}   {:^34}", "", "", "with digest", "digest recomputed")?;
         writeln!(
             out,
-            "{:<18}{:>10}{:>14}{:>10}{:>8}{:>9}{:>8}",
+            "{:<28}{:>10}{:>14}{:>10}{:>10}{:>9}{:>8}",
             "kind", "mutations", "detected", "files", "detected", "noted", "unseen"
         )?;
         let mut sum = OfKind::default();
@@ -262,7 +262,7 @@ impl Tally {
             let OfPlace { detected, noted, unseen } = of.seen;
             writeln!(
                 out,
-                "{name:<18}{:>10}{:>14}{:>10}{detected:>8}{noted:>9}{unseen:>8}",
+                "{name:<28}{:>10}{:>14}{:>10}{detected:>10}{noted:>9}{unseen:>8}",
                 of.mutations, of.detected_with_digest, of.resealed
             )
         };
