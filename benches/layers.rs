@@ -60,7 +60,8 @@ fn layers(criterion: &mut Criterion) {
     });
     let state = State::read(&db);
     let last = walk(&db, &Records(KeyspaceFold::new(db.image)), &options).0.0.last;
-    group.bench_function("hashkv", |b| b.iter(|| hash_kv(&db, last, state.compact_revision(), &options)));
+    let (compact, judge) = (state.compact_revision(), state.judge());
+    group.bench_function("hashkv", |b| b.iter(|| hash_kv(&db, last, compact, judge, &options)));
     group.bench_function("digest", |b| b.iter(|| hash_content(bytes, |_, _| {})));
     group.finish();
 

@@ -137,34 +137,30 @@ impl<R> Credible<R> {
         wrong
     }
 
-    /// The record of an element, if it can be believed.
+    /// Takes in where an entry of the part stands, and says what is wrong with that.
     #[inline]
-    fn judged<'a, P>(
+    fn place<P>(
         &self,
         part: &mut CrediblePart<P>,
-        element: &LeafElement<'a>,
-    ) -> Result<Record<'a>, RecordFault> {
-        let read = Record::parse(element);
-        let placed = match &read {
-            Ok(record) => Placed::of(record),
-            // A record is there that nobody can read: that is not one that is missing.
-            Err(fault) => match RevisionKey::parse(element.key()) {
-                Ok(key) => Placed { revision: key.revision, is_bump: false },
-                Err(_) => return Err(*fault),
-            },
-        };
-        let misplaced = if part.last.is_some() {
-            self.arrive(&mut part.log, part.last, placed)
-        } else {
-            part.first = Some((placed, element.offset));
-            None
-        };
-        part.last = Some(placed.revision);
-        let record = read?;
-        match misplaced.or_else(|| self.judge.contradiction(&record)) {
-            Some(wrong) => Err(RecordFault::Contradiction(wrong)),
-            None => Ok(record),
+        placed: Placed,
+        offset: FileOffset,
+    ) -> Option<Contradiction> {
+        let before = part.last.replace(placed.revision);
+        if before.is_some() {
+            return self.arrive(&mut part.log, before, placed);
         }
+        // What is before the part is known when it is joined.
+        part.first = Some((placed, offset));
+        None
+    }
+}
+
+impl<P> CrediblePart<P> {
+    /// Takes down an entry that is left out.
+    #[cold]
+    fn refuse(&mut self, element: &LeafElement<'_>, fault: RecordFault) {
+        let (offset, key) = (element.offset, Excerpt::of(element.key()));
+        self.log.unreadable.push(UnreadableRecord { offset, key, fault });
     }
 }
 
@@ -186,13 +182,22 @@ impl<'a, R: RecordFold<'a>> Fold<'a> for Credible<R> {
     fn leaf(&self, part: &mut Self::Part, _: &Bucket<'a>, leaf: &LeafView<'_, 'a>) {
         let Some(part) = part else { return };
         for element in leaf.elements {
-            match self.judged(part, element) {
-                Ok(record) => self.fold.record(&mut part.part, &record),
-                Err(fault) => part.log.unreadable.push(UnreadableRecord {
-                    offset: element.offset,
-                    key: Excerpt::of(element.key()),
-                    fault,
-                }),
+            match Record::parse(element) {
+                Ok(record) => {
+                    let wrong = self.place(part, Placed::of(&record), element.offset);
+                    match wrong.or_else(|| self.judge.contradiction(&record)) {
+                        None => self.fold.record(&mut part.part, &record),
+                        Some(wrong) => part.refuse(element, RecordFault::Contradiction(wrong)),
+                    }
+                }
+                Err(fault) => {
+                    // Nobody can read it, but it is there: nothing is missing at its revision.
+                    if let Ok(key) = RevisionKey::parse(element.key()) {
+                        let placed = Placed { revision: key.revision, is_bump: false };
+                        self.place(part, placed, element.offset);
+                    }
+                    part.refuse(element, fault);
+                }
             }
         }
     }

@@ -243,6 +243,7 @@ pub struct HistoryLog {
 impl HistoryLog {
     const KEPT: usize = 1000;
 
+    #[cold]
     pub(super) fn push(&mut self, record: &Record<'_>, kind: HistoryFaultKind) {
         let (count, kept) = self.kinds.entry(kind.code()).or_default();
         *count = count.saturating_add(1);

@@ -86,6 +86,7 @@ impl RevisionOrder {
         }
     }
 
+    #[cold]
     fn missing(&self, previous: Option<Revision>, placed: Placed, mut tell: impl FnMut(HistoryFaultKind)) {
         let Placed { revision: Revision { main, sub }, is_bump } = placed;
         if previous == Some(placed.revision) {
