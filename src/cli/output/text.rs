@@ -1,14 +1,14 @@
 //! Bytes from a snapshot as text that does nothing to a terminal.
 //!
 //! A snapshot may hold anything: escape sequences, line breaks, marks that turn
-//! the direction of writing. They are written as escapes wherever the output is
-//! text, terminal or not.
+//! the direction of writing, characters that cannot be seen. They are written as
+//! escapes wherever the output is text, terminal or not.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::path::Path;
 
-pub(crate) use etcdsnap::codec::display::acts_on_display as is_dangerous;
+pub(crate) use etcdsnap::codec::display::{acts_on_display, misleads as is_dangerous};
 
 /// Bytes as printable text. Text that is harmless stays as it is, but for
 /// backslashes, which are doubled: so escapes can be told from text.
@@ -115,6 +115,10 @@ mod tests {
         assert_eq!(safe(b"a\x1b[31m\\"), "a\\x1b[31m\\\\");
         assert_eq!(safe(b"a\nb\x7f\xff"), "a\\nb\\x7f\\xff");
         assert_eq!(safe("\u{202e}\u{9b}\u{2028}".as_bytes()), "\\u{202e}\\u{9b}\\u{2028}");
+        // Two names that look the same.
+        let unseen = "ad\u{ad}min\u{3164}\u{fe0f}\u{e0041}";
+        assert_eq!(safe(unseen.as_bytes()), "ad\\u{ad}min\\u{3164}\\u{fe0f}\\u{e0041}");
+        assert_eq!(harmless(unseen), safe(unseen.as_bytes()));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Objects as rows: the columns of their kind, and those that options add.
 
 use std::borrow::Cow;
+use std::io::{self, IsTerminal};
 
 use etcdsnap::kube::select::label_columns;
 use etcdsnap::kube::select::printer_columns::{PrinterColumns, capitals};
@@ -10,7 +11,7 @@ use etcdsnap::kube::value::Value;
 use etcdsnap::ops::reader::REASON;
 
 use crate::cli::output::columns::Rows;
-use crate::cli::output::text::is_dangerous;
+use crate::cli::output::text::{acts_on_display, is_dangerous};
 
 /// Where the columns come from.
 #[derive(Debug)]
@@ -159,9 +160,14 @@ impl Table {
 }
 
 /// As kubectl shows a cell: its first line, and ESC as `^[`. Other characters
-/// that a terminal would take for a command are escaped, too.
+/// that a terminal would take for a command are escaped, too; and on a terminal those
+/// that cannot be seen. A program gets these as kubectl writes them.
 pub(super) fn printable(cell: &str) -> Cow<'_, str> {
-    if cell.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) || !cell.chars().any(is_dangerous) {
+    if cell.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
+        return Cow::Borrowed(cell);
+    }
+    let escapes = if io::stdout().is_terminal() { is_dangerous } else { acts_on_display };
+    if !cell.chars().any(escapes) {
         return Cow::Borrowed(cell);
     }
     let (first, rest) = cell.split_at(cell.find(['\n', '\r', '\u{c}']).unwrap_or(cell.len()));
@@ -169,7 +175,7 @@ pub(super) fn printable(cell: &str) -> Cow<'_, str> {
     for character in first.chars() {
         match character {
             '\u{1b}' => text.push_str("^["),
-            character if is_dangerous(character) => text.extend(character.escape_unicode()),
+            character if escapes(character) => text.extend(character.escape_unicode()),
             character => text.push(character),
         }
     }
