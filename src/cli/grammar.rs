@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, CommandFactory, FromArgMatches};
 
+use super::output::terminal;
 use super::output::text::{harmless, is_dangerous, safe};
 use super::{Cli, tell};
 
@@ -27,9 +28,16 @@ pub(super) fn parse() -> Result<Cli, ExitCode> {
 }
 
 fn arguments(words: &[OsString]) -> Result<Cli, clap::Error> {
-    let mut command = lenient(Cli::command());
+    let mut command = lenient(Cli::command()).term_width(help_width());
     let mut matches = command.try_get_matches_from_mut(words)?;
     Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+/// As wide as the terminal, where help is readable; to a pipe always the same.
+fn help_width() -> usize {
+    const NARROWEST: usize = 40;
+    const WIDEST: usize = 100;
+    terminal::width(&io::stdout()).map_or(WIDEST, |width| width.clamp(NARROWEST, WIDEST))
 }
 
 /// A switch that is given twice is given.

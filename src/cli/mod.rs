@@ -25,13 +25,14 @@ use etcdsnap::ops::{Progress, Settings};
 
 use evidence::{Evidence, Witnessed};
 use failure::Failure;
+use output::terminal;
 
 /// Reads, verifies, lists and restores etcd snapshots, with no etcd running.
 ///
 /// FILE is a snapshot made with `etcdctl snapshot save`, or a copy of a stopped
 /// member's db file. It is never written to.
 #[derive(Debug, Parser)]
-#[command(name = "etcdsnap", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "etcdsnap", version, after_help = EXIT_CODES)]
 #[command(disable_help_subcommand = true, disable_help_flag = true, disable_version_flag = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -151,9 +152,13 @@ impl<'c> Context<'c> {
     }
 }
 
-/// Writes a line to stderr. Whoever does not listen is no reason to fail.
+/// Writes a line to stderr, and for a terminal breaks it where that ends. Whoever does
+/// not listen is no reason to fail.
 pub(crate) fn tell(line: impl std::fmt::Display) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let line = line.to_string();
+    // A hint may hold a command to be copied.
+    let width = if line.starts_with("  hint: ") { None } else { terminal::width(&io::stderr()) };
+    let _ = writeln!(io::stderr(), "{}", terminal::wrapped(&line, width));
 }
 
 /// Runs the program.

@@ -5,4 +5,5 @@ pub(crate) mod columns;
 pub(crate) mod json;
 pub(crate) mod shell;
 pub(crate) mod size;
+pub(crate) mod terminal;
 pub(crate) mod text;

@@ -4,7 +4,6 @@ pub(super) mod shown;
 mod summary;
 
 use std::ffi::OsString;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use etcdsnap::bolt::{Run, Use};
@@ -18,6 +17,7 @@ use crate::cli::failure::Failure;
 use crate::cli::input::{Looking, Threads};
 use crate::cli::output::columns::{Columns, Rows};
 use crate::cli::output::json;
+use crate::cli::output::terminal;
 use crate::cli::output::text::{count, safe};
 use crate::cli::{Context, Outcome, progress};
 use summary::Summary;
@@ -253,9 +253,5 @@ impl Pages {
 /// The width of the terminal; of a picture that goes elsewhere, that of most.
 fn width() -> usize {
     const USUAL: usize = 80;
-    if !std::io::stdout().is_terminal() {
-        return USUAL;
-    }
-    let size = rustix::termios::tcgetwinsize(std::io::stdout());
-    size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(USUAL)
+    terminal::width(&std::io::stdout()).unwrap_or(USUAL)
 }
