@@ -541,7 +541,15 @@ fn what_was_left_out_is_counted() {
     bytes[element + 12..element + 16].copy_from_slice(&1_000_000u32.to_le_bytes());
     fs::write(&file, bytes).expect("written");
     let all = ask(&["keys", &fixture("etcd-3.6")]).exits(0).text().lines().count();
-    for args in [&["keys"][..], &["list"], &["get"]] {
+    for args in [
+        &["keys"][..],
+        &["list"],
+        &["get"],
+        &["hashkv"],
+        &["status"],
+        &["status", "-o", "json"],
+        &["status", "-w", "table"],
+    ] {
         let more: &[&str] = if args == ["get"] { &["pods", "-A"] } else { &[] };
         let answer = ask(&[args, &[&text(&file)], more, &["--skip-damaged"]].concat());
         let answer =

@@ -298,8 +298,6 @@ bytes! {
     } => [
         "data-lost tree/page-id page 6",
         "data-lost history/revision-gap page 7",
-        "suspicious history/born-twice page 8",
-        "suspicious history/version-step x5 page 7",
     ];
     a_branch_with_another_pages_number sample(), |b| {
         let at = b.at(BRANCH, 0);
@@ -307,8 +305,6 @@ bytes! {
     } => [
         "data-lost tree/page-id page 14",
         "data-lost history/revision-gap page 10",
-        "suspicious history/create-revision-changed page 10",
-        "suspicious history/version-step x8 page 10",
     ];
     a_root_with_another_pages_number sample(), |b| {
         let at = b.at(ROOT, 0);
@@ -321,32 +317,24 @@ bytes! {
     } => [
         "data-lost tree/page-type page 6",
         "data-lost history/revision-gap page 7",
-        "suspicious history/born-twice page 8",
-        "suspicious history/version-step x5 page 7",
     ];
     a_leaf_that_calls_itself_a_meta sample(), |b| {
         b.flags(LEAF, 0x04);
     } => [
         "data-lost tree/page-type page 6",
         "data-lost history/revision-gap page 7",
-        "suspicious history/born-twice page 8",
-        "suspicious history/version-step x5 page 7",
     ];
     a_leaf_of_two_kinds_at_once sample(), |b| {
         b.flags(LEAF, 0x03);
     } => [
         "data-lost tree/page-type page 6",
         "data-lost history/revision-gap page 7",
-        "suspicious history/born-twice page 8",
-        "suspicious history/version-step x5 page 7",
     ];
     a_leaf_that_calls_itself_a_branch sample(), |b| {
         b.flags(LEAF, 0x01);
     } => [
         "data-lost tree/element-outside-page x6 page 6, element 0",
         "data-lost history/revision-gap page 7",
-        "suspicious history/born-twice page 8",
-        "suspicious history/version-step x5 page 7",
     ];
     a_branch_that_calls_itself_a_leaf sample(), |b| {
         b.flags(BRANCH, 0x02);
@@ -358,8 +346,6 @@ bytes! {
         "data-lost history/revision-gap page 10",
         "suspicious tree/element-flags page 14, element 3",
         "suspicious tree/uneven-depth page 14",
-        "suspicious history/create-revision-changed page 10",
-        "suspicious history/version-step x8 page 10",
     ];
     a_zeroed_page sample(), |b| {
         let at = b.at(LEAF, 0);
@@ -367,8 +353,6 @@ bytes! {
     } => [
         "data-lost tree/page-id page 6",
         "data-lost history/revision-gap page 7",
-        "suspicious history/born-twice page 8",
-        "suspicious history/version-step x5 page 7",
     ];
     two_pages_that_changed_places sample(), |b| {
         let (one, two) = (b.at(LEAF, 0), b.at(NEXT_LEAF, 0));
@@ -378,8 +362,6 @@ bytes! {
     } => [
         "data-lost tree/page-id x2 page 6",
         "data-lost history/revision-gap page 8",
-        "suspicious history/born-twice page 8",
-        "suspicious history/version-step x9 page 8",
     ];
 
     a_branch_without_children sample(), |b| {
@@ -387,15 +369,12 @@ bytes! {
     } => [
         "data-lost tree/empty-branch page 14",
         "data-lost history/revision-gap page 10",
-        "suspicious history/create-revision-changed page 10",
-        "suspicious history/version-step x8 page 10",
     ];
     a_branch_that_lost_its_last_child sample(), |b| {
         b.count(BRANCH, 3);
     } => [
         "data-lost history/revision-gap page 10",
         "suspicious tree/elements-apart page 14, element 0",
-        "suspicious history/version-step x4 page 10",
     ];
     a_leaf_without_keys sample(), |b| {
         b.count(LEAF, 0);
@@ -403,16 +382,12 @@ bytes! {
         "data-lost tree/elements-hidden page 6",
         "data-lost history/revision-gap page 7",
         "suspicious tree/empty-leaf page 6",
-        "suspicious history/born-twice page 8",
-        "suspicious history/version-step x5 page 7",
     ];
     a_leaf_that_lost_its_last_key sample(), |b| {
         b.count(LEAF, 4);
     } => [
         "data-lost history/revision-gap page 7",
         "suspicious tree/elements-apart page 6, element 0",
-        "suspicious history/born-twice page 8",
-        "suspicious history/version-step page 8",
     ];
     the_last_leaf_without_its_last_key sample(), |b| {
         // The newest revision is gone, and nothing in the history contradicts that.
@@ -440,75 +415,64 @@ bytes! {
     } => [
         "data-lost tree/element-table-too-long page 6",
         "data-lost history/revision-gap page 7",
-        "suspicious history/born-twice page 8",
-        "suspicious history/version-step x5 page 7",
     ];
     more_children_than_a_page_has_room_for sample(), |b| {
         b.count(BRANCH, 0xFFFF);
     } => [
         "data-lost tree/element-table-too-long page 14",
         "data-lost history/revision-gap page 10",
-        "suspicious history/create-revision-changed page 10",
-        "suspicious history/version-step x8 page 10",
     ];
     a_child_far_out_of_range sample(), |b| {
         b.child(BRANCH, 1, u64::MAX);
     } => [
         "data-lost tree/reference-out-of-range page 18446744073709551615",
         "data-lost history/revision-gap page 8",
-        "suspicious history/version-step x5 page 8",
     ];
     a_child_at_the_high_water_mark sample(), |b| {
         b.child(BRANCH, 1, HIGH_WATER_MARK);
     } => [
         "data-lost tree/reference-out-of-range page 20",
         "data-lost history/revision-gap page 8",
-        "suspicious history/version-step x5 page 8",
     ];
     a_child_that_is_a_meta sample(), |b| {
         b.child(BRANCH, 1, 0);
     } => [
         "data-lost tree/reference-out-of-range page 0",
         "data-lost history/revision-gap page 8",
-        "suspicious history/version-step x5 page 8",
     ];
     a_child_that_is_its_own_parent sample(), |b| {
         b.child(BRANCH, 1, BRANCH);
     } => [
         "data-lost tree/multiple-references page 14",
         "data-lost history/revision-gap page 8",
-        "suspicious history/version-step x5 page 8",
     ];
     a_child_that_is_its_parents_parent sample(), |b| {
         b.child(BRANCH, 1, KEY_ROOT);
     } => [
         "data-lost tree/multiple-references page 16",
         "data-lost history/revision-gap page 8",
-        "suspicious history/version-step x5 page 8",
     ];
     a_child_that_is_its_sibling sample(), |b| {
         b.child(BRANCH, 1, LEAF);
     } => [
         "data-lost tree/multiple-references page 6",
         "data-lost history/revision-gap page 8",
-        "suspicious history/version-step x5 page 8",
     ];
     a_child_of_two_branches sample(), |b| {
         b.child(BRANCH, 1, 10);
     } => [
         "data-lost tree/key-above-parent x6 page 10, element 0",
         "data-lost tree/multiple-references page 10",
-        "data-lost history/nothing-to-update page 10",
         "data-lost history/revision-gap x2 page 10",
+        // Of records that come after newer ones of their keys.
         "suspicious history/born-twice page 8",
-        "suspicious history/version-step x18 page 8",
+        "suspicious history/version-step x5 page 8",
     ];
     a_child_that_is_the_root_of_all sample(), |b| {
         b.child(BRANCH, 1, ROOT);
     } => [
         "data-lost tree/multiple-references page 18",
         "data-lost history/revision-gap page 8",
-        "suspicious history/version-step x5 page 8",
     ];
     a_child_that_is_a_free_page sample(), |b| {
         b.child(BRANCH, 1, STALE);
@@ -516,7 +480,6 @@ bytes! {
         "data-lost tree/key-above-parent page 17, element 0",
         "data-lost history/record-unreadable page 17",
         "data-lost history/revision-gap page 8",
-        "suspicious history/version-step x5 page 8",
     ];
     a_cycle_over_several_pages sample(), |b| {
         b.child(BRANCH, 0, NEXT_BRANCH);
@@ -525,8 +488,9 @@ bytes! {
     } => [
         "data-lost tree/key-above-parent x15 page 9, element 0",
         "data-lost tree/multiple-references x3 page 13",
-        "data-lost history/nothing-to-delete page 11",
-        "data-lost history/nothing-to-update x10 page 7",
+        // Of the keys that were created up to the compact revision; those that were created
+        // since lie in the gap.
+        "data-lost history/nothing-to-update x4 page 7",
         "data-lost history/revision-gap page 11",
         "suspicious tree/uneven-depth x6 page 3",
         "suspicious history/born-twice x5 page 3",
@@ -534,31 +498,26 @@ bytes! {
     ];
     a_leaf_among_branches sample(), |b| {
         b.child(KEY_ROOT, 0, FIRST_LEAF);
-    } => [
-        "data-lost history/nothing-to-delete page 6",
-        "data-lost history/nothing-to-update x3 page 6",
-        "data-lost history/revision-gap page 6",
+    } => [        "data-lost history/revision-gap page 6",
         "suspicious tree/uneven-depth x7 page 6",
-        "suspicious history/version-step x6 page 6",
     ];
     a_leaf_among_branches_behind_the_first sample(), |b| {
         b.child(KEY_ROOT, 1, LEAF);
-    } => [
-        "data-lost history/nothing-to-update page 10",
-        "data-lost history/revision-gap page 10",
+    } => [        "data-lost history/revision-gap page 10",
         "suspicious tree/uneven-depth page 6",
-        "suspicious history/version-step x8 page 10",
     ];
     a_branch_among_leaves sample(), |b| {
         b.child(BRANCH, 1, NEXT_BRANCH);
     } => [
         "data-lost tree/key-above-parent x6 page 12, element 0",
         "data-lost tree/multiple-references page 15",
-        "data-lost history/nothing-to-update x2 page 9",
+        "data-lost history/nothing-to-update page 9",
         "data-lost history/revision-gap page 10",
         "suspicious tree/uneven-depth x3 page 10",
+        // Of records that come after newer ones of their keys. What the newer ones miss
+        // lies in the gap.
         "suspicious history/born-twice page 8",
-        "suspicious history/version-step x16 page 8",
+        "suspicious history/version-step x8 page 8",
     ];
     a_bucket_whose_root_is_another_buckets_page sample(), |b| {
         let at = b.bucket("members");
@@ -591,8 +550,6 @@ bytes! {
     } => [
         "data-lost tree/overflow-out-of-range page 6",
         "data-lost history/revision-gap page 7",
-        "suspicious history/born-twice page 8",
-        "suspicious history/version-step x5 page 7",
     ];
     a_branch_that_overflows_into_the_next sample(), |b| {
         b.overflow(BRANCH, 1);
@@ -604,7 +561,6 @@ bytes! {
     } => [
         "data-lost tree/element-outside-page page 6, element 2",
         "data-lost history/revision-gap page 6",
-        "suspicious history/version-step page 8",
     ];
     a_value_that_takes_what_others_have sample(), |b| {
         let at = b.element(LEAF, 2);
@@ -615,7 +571,6 @@ bytes! {
     } => [
         "data-lost tree/elements-too-large page 6, element 2",
         "data-lost history/revision-gap page 6",
-        "suspicious history/version-step page 8",
     ];
     a_key_in_the_element_table sample(), |b| {
         let at = b.element(LEAF, 2);
@@ -623,7 +578,6 @@ bytes! {
     } => [
         "data-lost tree/element-outside-page page 6, element 2",
         "data-lost history/revision-gap page 6",
-        "suspicious history/version-step page 8",
     ];
     a_position_beyond_all_numbers sample(), |b| {
         let at = b.element(LEAF, 2);
@@ -631,7 +585,6 @@ bytes! {
     } => [
         "data-lost tree/element-outside-page page 6, element 2",
         "data-lost history/revision-gap page 6",
-        "suspicious history/version-step page 8",
     ];
     a_key_of_no_bytes sample(), |b| {
         let at = b.element(LEAF, 2);
@@ -639,25 +592,20 @@ bytes! {
     } => [
         "data-lost tree/key-size page 6, element 2",
         "data-lost history/revision-gap page 6",
-        "suspicious history/version-step page 8",
     ];
     a_separator_of_no_bytes sample(), |b| {
         let at = b.element(BRANCH, 2);
         b.set(at + 4, &[0; 4]);
     } => [
         "data-lost tree/key-size page 14, element 2",
-        "data-lost history/nothing-to-update page 10",
         "data-lost history/revision-gap page 9",
-        "suspicious history/version-step x5 page 9",
     ];
     a_separator_outside_its_page sample(), |b| {
         let at = b.element(BRANCH, 2);
         b.add(at, 5000);
     } => [
         "data-lost tree/element-outside-page page 14, element 2",
-        "data-lost history/nothing-to-update page 10",
         "data-lost history/revision-gap page 9",
-        "suspicious history/version-step x5 page 9",
     ];
     two_elements_with_the_same_data sample(), |b| {
         let at = b.element(LEAF, 2);
@@ -668,7 +616,8 @@ bytes! {
         "data-lost history/revision-gap page 6",
         "suspicious tree/elements-overlap page 6, element 2",
         "suspicious history/revision-repeated page 6",
-        "suspicious history/version-step x2 page 6",
+        // The same version twice; what another key misses lies in the gap.
+        "suspicious history/version-step page 6",
     ];
     element_flags_that_mean_nothing sample(), |b| {
         let at = b.element(LEAF, 2);
@@ -681,7 +630,6 @@ bytes! {
         "data-lost tree/reference-out-of-range page 1731370410968810250",
         "data-lost history/record-unreadable page 6",
         "data-lost history/revision-gap page 6",
-        "suspicious history/version-step page 8",
     ];
     keys_out_of_order sample(), |b| {
         let (one, two) = (b.data(LEAF, 1), b.data(LEAF, 2));
@@ -820,8 +768,6 @@ bytes! {
         "data-lost history/revision-gap page 7",
         "suspicious freelist/free-out-of-range x6 page 6, element 0",
         "suspicious freelist/unreachable-unfreed page 17",
-        "suspicious history/born-twice page 8",
-        "suspicious history/version-step x5 page 7",
     ];
 }
 
@@ -842,22 +788,18 @@ content! {
     a_record_under_a_short_key |s| { s.key[of(31)].key.pop(); } => [
         "data-lost history/record-unreadable page 7",
         "data-lost history/revision-gap page 7",
-        "suspicious history/version-step page 8",
     ];
     a_record_under_a_long_key |s| { s.key[of(31)].key.extend(b"tt"); } => [
         "data-lost history/record-unreadable page 7",
         "data-lost history/revision-gap page 7",
-        "suspicious history/version-step page 8",
     ];
     a_record_with_another_separator |s| { s.key[of(31)].key[8] = b'-'; } => [
         "data-lost history/record-unreadable page 7",
         "data-lost history/revision-gap page 7",
-        "suspicious history/version-step page 8",
     ];
     a_record_with_another_mark |s| { s.key[of(31)].key.push(b'd'); } => [
         "data-lost history/record-unreadable page 7",
         "data-lost history/revision-gap page 7",
-        "suspicious history/version-step page 8",
     ];
     a_record_with_a_negative_revision |s| {
         let last = s.key.len() - 1;
@@ -866,7 +808,6 @@ content! {
     a_value_that_is_no_message |s| { s.key[of(31)].value = b"\x0a\xffjunk".to_vec(); } => [
         "data-lost history/record-unreadable page 7",
         "data-lost history/revision-gap page 7",
-        "suspicious history/version-step page 8",
     ];
     a_value_with_its_key_twice |s| {
         let again = message(&[(1, Err(b"other"))]);
@@ -874,7 +815,6 @@ content! {
     } => [
         "data-lost history/record-unreadable page 7",
         "data-lost history/revision-gap page 7",
-        "suspicious history/version-step page 8",
     ];
     a_value_with_fields_nobody_knows |s| {
         let more = message(&[(9, Ok(1)), (100, Err(b"more"))]);
@@ -883,11 +823,8 @@ content! {
     another_mod_revision_inside |s| { s.key[of(31)] = put("k01", 31, 11, 3); s.key[of(31)].value[8] ^= 1; } => ["suspicious history/mod-revision page 7"];
     a_revision_missing_above_the_compact_revision |s| { s.key.remove(of(31)); } => [
         "data-lost history/revision-gap page 7",
-        "suspicious history/version-step page 8",
     ];
-    the_first_revision_above_the_compact_revision_missing |s| { s.key.remove(of(6)); } => [
-        "data-lost history/nothing-to-update page 4",
-        "data-lost history/revision-gap page 2",
+    the_first_revision_above_the_compact_revision_missing |s| { s.key.remove(of(6)); } => [        "data-lost history/revision-gap page 2",
     ];
     a_revision_missing_below_the_compact_revision |s| { s.key.remove(of(4)); } => ["data-lost history/nothing-to-update page 4"];
     a_change_missing_inside_a_transaction |s| {
@@ -930,6 +867,18 @@ content! {
         changed.value[tag] ^= 0x10;
         s.key.push(changed);
     } => ["suspicious history/record-form page 12"];
+    fields_of_a_newer_etcd |s| {
+        *s.value("meta", "storageVersion") = b"3.8.0".to_vec();
+        for key in [31, 32] {
+            let more = message(&[(7, Ok(1)), (100, Err(b"more"))]);
+            s.key[of(key)].value.extend(more);
+        }
+    } => ["note schema/storage-version-unknown", "note history/record-unknown-field x2 page 7"];
+    fields_of_a_newer_etcd_in_the_wrong_order |s| {
+        *s.value("meta", "storageVersion") = b"3.8.0".to_vec();
+        let more = [message(&[(8, Ok(1))]), message(&[(7, Ok(1))])].concat();
+        s.key[of(31)].value.extend(more);
+    } => ["suspicious history/record-form page 7", "note schema/storage-version-unknown"];
     a_write_under_no_key |s| { s.key.push(record(62, Put { key: b"", ..write(62) })); } => ["suspicious history/empty-key page 12"];
     the_record_of_a_bumped_restore |s| { s.key.push(entry(revision(900, 0), "")); } => [];
     a_nested_bucket_among_the_records |s| {

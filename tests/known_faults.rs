@@ -340,6 +340,17 @@ fn a_tree_that_a_defragmentation_spoiled() {
         assert!(page.text().contains(with) && page.text().contains(without), "{}", page.text());
         assert!(finding["knownFaults"].to_string().contains(with));
     }
+    // Of the same file with a wrong digest something else is to blame: it was changed since.
+    let mut changed = built.file.clone();
+    *changed.last_mut().expect("bytes") ^= 1;
+    // Nor are they what a copy that was cut off comes of.
+    let cut = built.file[..built.file.len() - 1500].to_vec();
+    for (file, code) in [(changed, "multiple-references"), (cut, "page-beyond-file")] {
+        let file = File::of(&file);
+        let page = ask(&["verify", text(&file.path())]).exits(1).says(code);
+        assert!(!page.text().contains("Known fault"), "{}", page.text());
+        assert!(found(&file.path()).iter().all(|finding| finding.get("knownFaults").is_none()));
+    }
 }
 
 #[test]
@@ -465,7 +476,7 @@ fn the_document_names_the_same_versions() {
     let codes = table.split('`').skip(1).step_by(2);
     let mut known = 0;
     for code in codes {
-        for fault in known_fault::of(code) {
+        for fault in known_fault::of(code, false) {
             known += 1;
             for versions in fault.versions {
                 let (with, without) = (versions.to_string(), versions.fixed_in());

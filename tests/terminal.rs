@@ -138,3 +138,114 @@ fn a_path_gives_bytes_to_a_pipe_and_escapes_to_a_terminal() {
     let table = ask(&["get", text(&file), "cm", "-L", "x\u{202e}\u{9b}"]).exits(0);
     assert!(!table.text().contains(['\u{202e}', '\u{9b}']), "{}", table.text());
 }
+
+#[test]
+fn what_cannot_be_seen_is_shown_on_a_terminal_and_given_to_a_pipe_as_kubectl_gives_it() {
+    let place = tempfile::tempdir().expect("a directory");
+    let file = place.path().join("snap.db");
+    let unseen = "ad\u{ad}min\u{3164}\u{2764}\u{fe0f}\u{e0041}";
+    let object = format!(
+        r#"{{"kind":"ConfigMap","apiVersion":"v1","metadata":{{"name":"c","namespace":"default"}},"data":{{"k":"{unseen}"}}}}"#
+    );
+    let key = format!("/registry/configmaps/default/c{unseen}");
+    make_snapshot(
+        &file,
+        &[(b"/registry/configmaps/default/c", object.as_bytes()), (key.as_bytes(), object.as_bytes())],
+    );
+    // Text of our own: always.
+    let escaped = "ad\\u{ad}min\\u{3164}\u{2764}\\u{fe0f}\\u{e0041}";
+    ask(&["keys", text(&file)]).exits(0).says(&format!("/registry/configmaps/default/c{escaped}"));
+    // What kubectl prints: on a terminal alone.
+    let columns = ["get", text(&file), "cm", "c", "--no-headers", "-o", "custom-columns=K:.data.k"];
+    assert_eq!(ask(&columns).exits(0).text(), format!("{unseen}\n"));
+    let mut terminal = Terminal::new();
+    let mut child = harness::program().args(columns).stdout(terminal.program()).spawn().expect("started");
+    terminal.see("e0041}");
+    assert!(child.wait().expect("ended").success());
+    assert!(terminal.seen().contains(escaped), "{}", terminal.seen());
+    for form in ["json", "yaml"] {
+        let answer = ask(&["get", text(&file), "cm", "c", "-o", form]).exits(0);
+        // As Go's YAML, which writes only what has four bytes as an escape.
+        let (kept, tag) = if form == "json" {
+            (unseen, "")
+        } else {
+            ("ad\u{ad}min\u{3164}\u{2764}\u{fe0f}", "\\U000E0041")
+        };
+        assert!(answer.text().contains(&format!("{kept}{tag}")), "{}", answer.text());
+    }
+}
+
+/// What a program writes to a terminal of so many columns, on both of its outputs, up to
+/// these words.
+fn shown(columns: u16, args: &[&str], last: &str) -> String {
+    let mut terminal = Terminal::with_columns(columns);
+    let mut child = harness::program()
+        .args(args)
+        .stdout(terminal.program())
+        .stderr(terminal.program())
+        .spawn()
+        .expect("started");
+    terminal.see(last);
+    child.wait().expect("ended");
+    terminal.seen().replace("\r\n", "\n")
+}
+
+/// Text without colours and without regard to where its lines are broken.
+fn words(text: &str) -> String {
+    let mut plain = String::new();
+    for (index, piece) in text.split('\u{1b}').enumerate() {
+        plain.push_str(if index == 0 { piece } else { piece.split_once('m').map_or("", |(_, text)| text) });
+    }
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn sentences_fit_the_terminal_and_stay_whole_in_a_pipe() {
+    let place = tempfile::tempdir().expect("a directory");
+    let damaged = place.path().join("damaged.db");
+    let mut bytes = fs::read(fixture("k8s-1.35-etcd-3.6")).expect("a file");
+    // A leaf of bucket `key` that is of no kind.
+    bytes[20 * 4096 + 8] = 0x77;
+    fs::write(&damaged, bytes).expect("written");
+    let verify = ["verify", text(&damaged)];
+    let whole = ask(&verify).exits(1);
+    assert!(whole.text().lines().any(|line| line.len() > 120), "{}", whole.text());
+    let keys = ["keys", "--skip-damaged", text(&damaged), "/none"];
+    let skipped = ask(&keys).exits(1);
+    let help = ask(&["verify", "--help"]).exits(0);
+    for columns in [40, 60, 77] {
+        for (args, last, piped) in [
+            (&verify[..], "restored.", whole.text()),
+            (&keys, "known", &skipped.err),
+            (&["verify", "--help"], "summary", help.text()),
+        ] {
+            let seen = shown(columns, args, last);
+            // A path or a digest is longer than some terminals, and a table is a table.
+            let long = |line: &&str| line.chars().count() > usize::from(columns) && line.contains(' ');
+            // And what may be copied stays in one piece.
+            let is_word = |line: &&str| {
+                line.trim_start().starts_with('`') || line.split_whitespace().any(|word| word.len() > 36)
+            };
+            let is_table = |line: &&str| line.starts_with("  ok  ") || line.contains("[OPTIONS]");
+            for line in words_by_line(&seen).iter().map(String::as_str).filter(long) {
+                assert!(is_word(&line) || is_table(&line), "{columns} columns: {line:?}");
+            }
+            assert!(seen.lines().count() > piped.lines().count(), "{seen}");
+            if args.len() > 1 && args[1] != "--help" {
+                assert_eq!(words(&seen), words(piped));
+            }
+        }
+    }
+}
+
+fn words_by_line(text: &str) -> Vec<String> {
+    let plain = |line: &str| {
+        let pieces = line.split('\u{1b}').enumerate();
+        let text = |(index, piece): (usize, &str)| match index {
+            0 => piece.to_owned(),
+            _ => piece.split_once('m').map_or(String::new(), |(_, text)| text.to_owned()),
+        };
+        pieces.map(text).collect::<String>()
+    };
+    text.lines().map(plain).collect()
+}

@@ -204,6 +204,10 @@ pub(crate) fn meaning(code: &str) -> (&'static str, Option<&'static str>) {
             "A record contradicts the rules that etcd's history obeys: it was changed after it was written, or written by a faulty etcd.",
             Some("Compare it with another member's snapshot (`etcdsnap hashkv A B`)."),
         ),
+        "record-unknown-field" => (
+            "Records have fields that etcd 3.4 to 3.7 do not have: written by a newer etcd, as the storage version says, or damaged.",
+            Some("Check it with the tools of the etcd that wrote it; restore it with these."),
+        ),
         "compaction-unfinished" => {
             ("A compaction was asked for and not finished; etcd finishes it at its next start.", None)
         }

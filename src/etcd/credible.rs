@@ -17,18 +17,21 @@ use super::schema;
 pub struct Judge {
     /// Whether one that contradicts itself is left out.
     pub alone: bool,
+    /// Whether the file is that of an etcd newer than any that is known, whose records may
+    /// have more fields.
+    pub is_newer: bool,
     /// By what revisions are missed; `None` where it is not known which were compacted away.
     pub order: Option<RevisionOrder>,
 }
 
 impl Judge {
     /// Takes every record as etcd would.
-    pub const LENIENT: Self = Self { alone: false, order: None };
+    pub const LENIENT: Self = Self { alone: false, is_newer: false, order: None };
 
     /// What `record` says against itself, if that counts.
     #[inline]
     pub(crate) fn contradiction(&self, record: &Record<'_>) -> Option<Contradiction> {
-        if self.alone { contradiction(record) } else { None }
+        if self.alone { contradiction(record, self.is_newer) } else { None }
     }
 }
 
@@ -222,7 +225,7 @@ impl<'a, R: RecordFold<'a>> Fold<'a> for Credible<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::etcd::key_value::KeyValue;
+    use crate::etcd::key_value::{AsWritten, KeyValue};
 
     fn placed(main: i64, sub: i64) -> Placed {
         Placed { revision: Revision { main, sub }, is_bump: false }
@@ -230,7 +233,7 @@ mod tests {
 
     fn missing(compact: i64, revisions: &[Placed]) -> (Vec<(i64, i64, bool)>, usize) {
         let order = Some(RevisionOrder { compact });
-        let credible = Credible { fold: (), judge: Judge { alone: true, order } };
+        let credible = Credible { fold: (), judge: Judge { alone: true, is_newer: false, order } };
         let mut log = RecordLog::default();
         let mut wrong = 0;
         let mut previous = None;
@@ -262,8 +265,9 @@ mod tests {
         let kv =
             KeyValue { key: b"k", mod_revision: 8, create_revision: 7, version: 1, ..KeyValue::default() };
         let revision = Revision { main: 7, sub: 0 };
-        let record = Record { revision, tombstone: false, as_written: true, kv, offset: FileOffset(0) };
-        let strict = Judge { alone: true, order: None };
+        let record =
+            Record { revision, tombstone: false, as_written: AsWritten::Yes, kv, offset: FileOffset(0) };
+        let strict = Judge { alone: true, is_newer: false, order: None };
         assert_eq!(Judge::LENIENT.contradiction(&record), None);
         let told = strict.contradiction(&record).expect("another mod revision").to_string();
         assert_eq!(told, "expected mod revision 7, found mod revision 8");

@@ -32,7 +32,23 @@ pub struct KeyValue<'a> {
     pub lease: i64,
 }
 
+/// Whether the message of a record has the form that etcd gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AsWritten {
+    /// Known fields alone, in order.
+    Yes,
+    /// Known fields in order, and behind them others with higher numbers: what a later
+    /// etcd would write. A changed tag may look like that as well, and then the field that
+    /// it stood before is missing.
+    WithMore,
+    /// Anything else: a field was damaged, and is missed by all readers.
+    No,
+}
+
 impl<'a> KeyValue<'a> {
+    /// The highest number of a field that is known.
+    const LAST_FIELD: u32 = 6;
+
     /// Reads the value of a record.
     ///
     /// # Errors
@@ -44,16 +60,15 @@ impl<'a> KeyValue<'a> {
         Self::parse_with_form(bytes).map(|(parsed, _)| parsed)
     }
 
-    /// Reads the value of a record, and says whether it is as etcd writes it: known
-    /// fields alone, in order.
+    /// Reads the value of a record, and says whether it is as etcd writes it.
     ///
     /// # Errors
     /// As [`parse`](Self::parse).
     #[inline]
-    pub(crate) fn parse_with_form(bytes: &'a [u8]) -> Result<(Self, bool), WireFault> {
+    pub(crate) fn parse_with_form(bytes: &'a [u8]) -> Result<(Self, AsWritten), WireFault> {
         match Self::parse_usual(bytes) {
-            Some(parsed) => Ok((parsed, true)),
-            None => Self::parse_any(bytes).map(|parsed| (parsed, false)),
+            Some(parsed) => Ok((parsed, AsWritten::Yes)),
+            None => Self::parse_any(bytes),
         }
     }
 
@@ -73,11 +88,16 @@ impl<'a> KeyValue<'a> {
         rest.is_empty().then_some(parsed)
     }
 
-    fn parse_any(bytes: &'a [u8]) -> Result<Self, WireFault> {
+    fn parse_any(bytes: &'a [u8]) -> Result<(Self, AsWritten), WireFault> {
         let mut parsed = Self::default();
         let mut keyed = false;
+        let mut last = 0;
+        let mut ascending = true;
         for field in Fields::new(bytes) {
             let field = field?;
+            // A field that is not known may be a list.
+            ascending &= field.number > last || field.number == last && last > Self::LAST_FIELD;
+            last = field.number;
             match field.number {
                 1 if std::mem::replace(&mut keyed, true) => return Err(field.repeated()),
                 1 => parsed.key = field.bytes()?,
@@ -89,7 +109,8 @@ impl<'a> KeyValue<'a> {
                 _ => {}
             }
         }
-        Ok(parsed)
+        let has_more = ascending && last > Self::LAST_FIELD;
+        Ok((parsed, if has_more { AsWritten::WithMore } else { AsWritten::No }))
     }
 
     /// The message as etcd writes it: fields that are zero or empty are left out.
@@ -151,13 +172,30 @@ mod tests {
             let message = chosen.map(|(_, part)| *part).collect::<Vec<_>>().concat();
             for end in 0..=message.len() {
                 let message = &message[..end];
-                assert_eq!(KeyValue::parse(message), KeyValue::parse_any(message), "{message:02x?}");
+                let any = KeyValue::parse_any(message).map(|(parsed, _)| parsed);
+                assert_eq!(KeyValue::parse(message), any, "{message:02x?}");
                 if let Ok(parsed) = KeyValue::parse(message) {
                     assert_eq!(KeyValue::parse(&parsed.encode()), Ok(parsed), "{message:02x?}");
                     assert_eq!(KeyValue::key_of(message), Some(parsed.key), "{message:02x?}");
                 }
             }
         }
+    }
+
+    #[test]
+    fn fields_of_a_later_etcd_are_told_from_damaged_ones() {
+        let form = |bytes: &[u8]| KeyValue::parse_with_form(bytes).expect("a message").1;
+        let known: &[u8] = b"\x0a\x01k\x10\x02\x18\x07\x20\x02\x2a\x01v";
+        let with = |more: &[u8]| form(&[known, more].concat());
+        assert_eq!(with(b""), AsWritten::Yes);
+        assert_eq!(with(b"\x30\x05"), AsWritten::Yes);
+        for more in [&b"\x38\x01"[..], b"\x30\x05\x38\x01", b"\x3a\x01a\x3a\x01b", b"\x38\x01\x48\x02"] {
+            assert_eq!(with(more), AsWritten::WithMore, "{more:02x?}");
+        }
+        for more in [&b"\x38\x01\x30\x05"[..], b"\x48\x01\x38\x01", b"\x30\x05\x30\x05", b"\x2a\x01w"] {
+            assert_eq!(with(more), AsWritten::No, "{more:02x?}");
+        }
+        assert_eq!(form(b"\x38\x01\x0a\x01k"), AsWritten::No);
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod auth;
 pub mod conf_state;
 pub mod credible;
 pub mod entry;
+pub mod gaps;
 mod go_text;
 mod go_url;
 pub mod hash_kv;

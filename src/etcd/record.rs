@@ -4,7 +4,7 @@ use crate::bolt::{Bucket, Excerpt, FileOffset, Fold, Image, LeafElement, LeafVie
 use crate::codec::protobuf::WireFault;
 
 use super::history::Contradiction;
-use super::key_value::KeyValue;
+use super::key_value::{AsWritten, KeyValue};
 use super::revision::{Revision, RevisionFault, RevisionKey};
 use super::schema;
 
@@ -15,9 +15,8 @@ pub struct Record<'a> {
     pub revision: Revision,
     /// Whether it deletes its key.
     pub tombstone: bool,
-    /// Whether its message has the form that etcd gives it: known fields alone, in
-    /// order. In any other a field was damaged, and is missed by all readers.
-    pub as_written: bool,
+    /// Whether its message has the form that etcd gives it.
+    pub as_written: AsWritten,
     /// What was written.
     pub kv: KeyValue<'a>,
     /// Where its leaf element stands in the file.

@@ -315,7 +315,7 @@ impl State {
         let hides = |fault: &&Fault| fault.bucket.as_deref().is_none_or(|name| name == schema::META);
         let is_known = is_there && !self.tree_faults.sorted().iter().any(hides);
         let order = RevisionOrder { compact: self.compact_revision().unwrap_or(0) };
-        Judge { alone: true, order: is_known.then_some(order) }
+        Judge { alone: true, is_newer: self.is_of_unknown_line(), order: is_known.then_some(order) }
     }
 
     /// The revisions that the store can be asked for, given the main revision of

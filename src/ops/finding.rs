@@ -153,6 +153,7 @@ impl Finding {
 #[derive(Debug, Clone, Default)]
 pub struct Findings {
     kinds: BTreeMap<(Check, &'static str), Kind>,
+    explained: BTreeMap<&'static str, u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -183,6 +184,25 @@ impl Findings {
         if kind.kept.len() < Self::KEPT {
             kind.kept.push(finding);
         }
+    }
+
+    /// Counts findings that revisions which are missing explain, and that are told with
+    /// these.
+    pub(crate) fn explain(&mut self, code: &'static str, count: u64) {
+        let explained = self.explained.entry(code).or_default();
+        *explained = explained.saturating_add(count);
+    }
+
+    /// What the revisions that are missing explain (`revision-gap`, `sub-revision-gap`):
+    /// rules that later records of the same keys break because of them, by code. They are
+    /// no findings of their own.
+    pub fn explained(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.explained.iter().map(|(code, count)| (*code, *count))
+    }
+
+    /// Whether there is a finding of this code.
+    pub fn has(&self, code: &str) -> bool {
+        self.kinds.keys().any(|(_, of)| *of == code)
     }
 
     /// The kinds of findings, the worst first: check, code, grade, exact count,

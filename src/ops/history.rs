@@ -243,7 +243,7 @@ pub fn dated(record: &Record<'_>, keys: Option<&Keyring>, prefixes: &Prefixes) -
 mod tests {
     use super::*;
     use crate::bolt::FileOffset;
-    use crate::etcd::key_value::KeyValue;
+    use crate::etcd::key_value::{AsWritten, KeyValue};
     use crate::etcd::revision::Revision;
 
     fn record(main: i64, version: i64, created: i64) -> Record<'static> {
@@ -260,7 +260,7 @@ mod tests {
             tombstone: version == 0,
             kv,
             offset: FileOffset(0),
-            as_written: true,
+            as_written: AsWritten::Yes,
         }
     }
 

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::process::{Child, Command, Output, Stdio};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, tcgetattr};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
 /// Both ends of a terminal: what a person sees and types, and what a program has.
 pub(crate) struct Terminal {
@@ -24,6 +24,14 @@ impl Terminal {
         let name = ptsname(&person, Vec::new()).expect("a name");
         let program = File::options().read(true).write(true).open(OsStr::from_bytes(name.as_bytes()));
         Self { person: File::from(person), program: program.expect("opened"), seen: String::new() }
+    }
+
+    /// A terminal of so many columns, that does not tell its lines.
+    pub(crate) fn with_columns(columns: u16) -> Self {
+        let terminal = Self::new();
+        let size = Winsize { ws_row: 0, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&terminal.person, size).expect("resized");
+        terminal
     }
 
     /// The end of the program.

@@ -204,7 +204,7 @@ pub(super) fn text(out: &mut (dyn Write + Send), report: &MembersReport) -> Resu
         }
         let (meaning, advice) = words::meaning(code);
         writeln!(out, "  {meaning}")?;
-        for fault in known_fault::of(code) {
+        for fault in known_fault::of(code, false) {
             writeln!(out, "  Known fault: {fault}")?;
         }
         if let Some(advice) = advice {

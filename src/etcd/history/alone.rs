@@ -3,16 +3,20 @@
 //! One judge for everybody: `verify` tells each rule that is broken, salvage looks for
 //! another copy of such a record, and those who answer from records leave it out.
 
+use crate::etcd::key_value::AsWritten;
 use crate::etcd::record::Record;
 
 use super::fault::{Contradiction, HistoryFaultKind};
 
-/// The first rule that `record` breaks by itself.
+/// The first rule that `record` breaks by itself. In the file of an etcd newer than any
+/// that is known (`is_newer`) fields behind the known ones break none.
 #[inline]
-pub(crate) fn contradiction(record: &Record<'_>) -> Option<Contradiction> {
+pub(crate) fn contradiction(record: &Record<'_>, is_newer: bool) -> Option<Contradiction> {
     let mut first = None;
     contradictions(record, |rule| {
-        first.get_or_insert(rule);
+        if !(is_newer && rule == HistoryFaultKind::MoreFields) {
+            first.get_or_insert(rule);
+        }
     });
     Some(Contradiction { revision: record.revision, rule: first? })
 }
@@ -20,7 +24,7 @@ pub(crate) fn contradiction(record: &Record<'_>) -> Option<Contradiction> {
 /// Whether a record breaks no rule by itself.
 #[inline]
 pub(crate) fn is_consistent(record: &Record<'_>) -> bool {
-    contradiction(record).is_none()
+    contradiction(record, false).is_none()
 }
 
 /// Tells every rule that `record` breaks by itself. Only numbers are looked at that
@@ -28,8 +32,10 @@ pub(crate) fn is_consistent(record: &Record<'_>) -> bool {
 #[inline]
 pub(super) fn contradictions(record: &Record<'_>, mut tell: impl FnMut(HistoryFaultKind)) {
     let kv = &record.kv;
-    if !record.as_written {
-        tell(HistoryFaultKind::Form);
+    match record.as_written {
+        AsWritten::Yes => {}
+        AsWritten::WithMore => tell(HistoryFaultKind::MoreFields),
+        AsWritten::No => tell(HistoryFaultKind::Form),
     }
     if record.tombstone {
         if is_write(record) {

@@ -47,6 +47,8 @@ pub enum HistoryFaultKind {
     /// A message with a field that etcd's records do not have, or fields in another
     /// order.
     Form,
+    /// A message with fields behind all that etcd's records have.
+    MoreFields,
     /// A write under the empty key that is not a restore's bump record.
     EmptyKey,
     /// The same revision as the record before, once as write, once as deletion.
@@ -95,6 +97,7 @@ impl HistoryFaultKind {
             Self::DeletionUnmarked => "deletion-unmarked",
             Self::WriteMarkedDeleted => "write-marked-deleted",
             Self::Form => "record-form",
+            Self::MoreFields => "record-unknown-field",
             Self::EmptyKey => "empty-key",
             Self::Repeated => "revision-repeated",
             Self::Gap { .. } => "revision-gap",
@@ -133,6 +136,10 @@ impl HistoryFaultKind {
             Self::Form => (
                 "the six fields that a record has, in order".into(),
                 "a field that etcd does not know, or another order: a field may be missing".into(),
+            ),
+            Self::MoreFields => (
+                "the six fields that a record has".into(),
+                "a field behind them that etcd 3.4 to 3.7 do not have".into(),
             ),
             Self::EmptyKey => ("a key of at least one byte".into(), "an empty key".into()),
             Self::Repeated => {
@@ -244,7 +251,7 @@ impl HistoryLog {
     const KEPT: usize = 1000;
 
     #[cold]
-    pub(super) fn push(&mut self, record: &Record<'_>, kind: HistoryFaultKind) {
+    pub(in crate::etcd) fn push(&mut self, record: &Record<'_>, kind: HistoryFaultKind) {
         let (count, kept) = self.kinds.entry(kind.code()).or_default();
         *count = count.saturating_add(1);
         if kept.len() < Self::KEPT {

@@ -196,39 +196,53 @@ pub struct Lives {
     pub compact: i64,
 }
 
-impl<'a> Succession<'a> for Lives {
-    type Log = HistoryLog;
-    const ACTIVE: bool = true;
-
-    fn follow(&self, log: &mut HistoryLog, previous: Option<&Record<'a>>, current: &Record<'a>) {
+impl Lives {
+    /// The rule that `current` breaks, if it replaces `previous`: `None` if the key was not
+    /// alive.
+    pub(super) fn broken(
+        &self,
+        previous: Option<&Record<'_>>,
+        current: &Record<'_>,
+    ) -> Option<HistoryFaultKind> {
         let kv = &current.kv;
         if current.is_bump() || kv.key.is_empty() {
-            return;
+            return None;
         }
         let all_there = current.revision.main > self.compact;
         // That a deletion lost its mark is told of it alone, and not again of what
         // it did or of what came after.
         let previous = previous.filter(|previous| !is_key_alone(previous));
-        let kind = match (previous, current.tombstone || is_key_alone(current)) {
-            (Some(_), true) => return,
+        match (previous, current.tombstone || is_key_alone(current)) {
+            (Some(_), true) => None,
             // Deleted twice is no harm: the second did nothing.
-            (None, true) if all_there => HistoryFaultKind::NothingToDelete,
-            (None, true) => return,
-            (None, false) if all_there && kv.version > 1 => HistoryFaultKind::NothingToUpdate(kv.version),
-            (None, false) => return,
+            (None, true) => all_there.then_some(HistoryFaultKind::NothingToDelete),
+            (None, false) if all_there && kv.version > 1 => {
+                Some(HistoryFaultKind::NothingToUpdate(kv.version))
+            }
+            (None, false) => None,
             (Some(_), false) if kv.version == 1 && kv.create_revision == current.revision.main => {
-                HistoryFaultKind::BornTwice
+                Some(HistoryFaultKind::BornTwice)
             }
             (Some(previous), false) if previous.kv.create_revision != kv.create_revision => {
                 let previous = previous.kv.create_revision;
-                HistoryFaultKind::CreateChanged { previous, create: kv.create_revision }
+                Some(HistoryFaultKind::CreateChanged { previous, create: kv.create_revision })
             }
             (Some(previous), false) if previous.kv.version.checked_add(1) != Some(kv.version) => {
-                HistoryFaultKind::VersionStep { previous: previous.kv.version, version: kv.version }
+                Some(HistoryFaultKind::VersionStep { previous: previous.kv.version, version: kv.version })
             }
-            (Some(_), false) => return,
-        };
-        log.push(current, kind);
+            (Some(_), false) => None,
+        }
+    }
+}
+
+impl<'a> Succession<'a> for Lives {
+    type Log = HistoryLog;
+    const ACTIVE: bool = true;
+
+    fn follow(&self, log: &mut HistoryLog, previous: Option<&Record<'a>>, current: &Record<'a>) {
+        if let Some(kind) = self.broken(previous, current) {
+            log.push(current, kind);
+        }
     }
 }
 
@@ -236,7 +250,7 @@ impl<'a> Succession<'a> for Lives {
 mod tests {
     use super::*;
     use crate::bolt::FileOffset;
-    use crate::etcd::key_value::KeyValue;
+    use crate::etcd::key_value::{AsWritten, KeyValue};
 
     fn put(main: i64, sub: i64, create: i64, version: i64) -> Record<'static> {
         let kv = KeyValue {
@@ -249,7 +263,7 @@ mod tests {
         Record {
             revision: Revision { main, sub },
             tombstone: false,
-            as_written: true,
+            as_written: AsWritten::Yes,
             kv,
             offset: FileOffset(0),
         }
@@ -260,7 +274,7 @@ mod tests {
         Record {
             revision: Revision { main, sub: 0 },
             tombstone: true,
-            as_written: true,
+            as_written: AsWritten::Yes,
             kv,
             offset: FileOffset(0),
         }
@@ -271,7 +285,7 @@ mod tests {
         Record {
             revision: Revision { main, sub: 0 },
             tombstone: false,
-            as_written: true,
+            as_written: AsWritten::Yes,
             kv,
             offset: FileOffset(0),
         }

@@ -1,7 +1,8 @@
 //! Records of bucket `key`: unreadable ones, and those that break a rule.
 
 use crate::bolt::Db;
-use crate::etcd::history::{HistoryFault, HistoryLog, OrderPart};
+use crate::etcd::gaps::LivesLog;
+use crate::etcd::history::{HistoryFault, HistoryFaultKind, OrderPart};
 use crate::etcd::record::{Record, UnreadableLog};
 use crate::etcd::revision::Revision;
 use crate::etcd::state::State;
@@ -11,8 +12,9 @@ use super::schema::place;
 
 pub(super) fn findings(
     db: &Db<'_>,
+    state: &State,
     order: &OrderPart<'_>,
-    lives: &HistoryLog,
+    lives: &LivesLog,
     unreadable: &UnreadableLog,
     findings: &mut Findings,
 ) {
@@ -26,14 +28,18 @@ pub(super) fn findings(
             if index == 0 { unreadable.count.saturating_sub(unreadable.first.len() as u64) } else { 0 };
         findings.count_more(finding, rest.saturating_add(1));
     }
-    for log in [order.log(), lives] {
+    let is_newer = state.is_of_unknown_line();
+    for log in [order.log(), &lives.unexplained] {
         for (_, count, faults) in log.kinds() {
             let unkept = count.saturating_sub(faults.len() as u64);
             for (index, fault) in faults.iter().enumerate() {
                 let rest = if index == 0 { unkept } else { 0 };
-                findings.count_more(finding(db, fault), rest.saturating_add(1));
+                findings.count_more(finding(db, fault, is_newer), rest.saturating_add(1));
             }
         }
+    }
+    for (code, count) in lives.explained() {
+        findings.explain(code, count);
     }
 }
 
@@ -70,10 +76,17 @@ pub(super) fn compaction(state: &State, order: &OrderPart<'_>, is_whole: bool, f
     }
 }
 
-fn finding(db: &Db<'_>, fault: &HistoryFault) -> Finding {
-    let grade = if fault.kind.is_loss() { Grade::DataLost } else { Grade::Suspicious };
+fn finding(db: &Db<'_>, fault: &HistoryFault, is_newer: bool) -> Finding {
+    let (grade, code) = match fault.kind {
+        HistoryFaultKind::MoreFields if is_newer => (Grade::Note, fault.kind.code()),
+        // All that is known to write to this file has no such field: what was another one
+        // is missing.
+        HistoryFaultKind::MoreFields => (Grade::Suspicious, HistoryFaultKind::Form.code()),
+        kind if kind.is_loss() => (Grade::DataLost, kind.code()),
+        kind => (Grade::Suspicious, kind.code()),
+    };
     let (expected, found) = fault.kind.expected_and_found(fault.revision);
-    Finding::new(grade, Check::History, fault.kind.code())
+    Finding::new(grade, Check::History, code)
         .at(place(db, fault.offset))
         .of_bucket("key")
         .about(fault.key.clone())

@@ -47,6 +47,11 @@ impl ValueKinds {
         self.counts.iter().take(4).any(|count| *count > 0)
     }
 
+    /// Where the records stand whose values cannot be decoded: the first of them.
+    pub(super) fn undecodable(&self) -> Vec<FileOffset> {
+        self.broken.iter().map(|broken| broken.offset).collect()
+    }
+
     fn count(&mut self, kind: usize) {
         if let Some(count) = self.counts.get_mut(kind) {
             *count = count.saturating_add(1);

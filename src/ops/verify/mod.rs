@@ -5,6 +5,7 @@
 //! all other questions while it is in the cache. The first finding does not end
 //! anything.
 
+mod affected;
 mod auth;
 mod file;
 mod history;
@@ -20,7 +21,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use crate::bolt::{Db, OpenError, PageCounts, WalkOptions, walk};
-use crate::etcd::history::{Lives, RevisionOrder};
+use crate::etcd::gaps::LivesAcrossGaps;
+use crate::etcd::history::RevisionOrder;
 use crate::etcd::keyspace::KeyspaceFold;
 use crate::etcd::line::EtcdLine;
 use crate::etcd::record::Records;
@@ -34,6 +36,9 @@ use crate::source::Source;
 use super::digest::{self, Content, Hashed};
 use super::finding::{Check, Findings, Grade};
 use super::{OpError, Settings};
+use affected::{Evidence, Tombstones};
+
+pub use affected::{Affected, Group, GroupName, Latest, Tally};
 
 /// What one check covered and what it came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +89,8 @@ pub struct Report {
     pub content: Option<[u8; 32]>,
     /// What the file holds; `None` if it is no database, or too damaged to tell.
     pub facts: Option<Facts>,
+    /// What damage means for the data; `None` if no key is concerned, or it is no database.
+    pub affected: Option<Affected>,
     /// What the file seems to be, if it is no database.
     pub looks_like: Option<FileKind>,
 }
@@ -97,6 +104,12 @@ impl Report {
     /// Whether nothing worse than a note was found.
     pub fn is_sound(&self) -> bool {
         self.worst().is_none_or(|worst| worst == Grade::Note)
+    }
+
+    /// Whether the file is known not to be what etcd wrote: bytes changed since, or its
+    /// end is missing.
+    pub fn was_changed(&self) -> bool {
+        matches!(self.digest, Some(DigestVerdict::Differs { .. })) || self.findings.has("truncated")
     }
 
     /// Whether the digest is there and right.
@@ -172,7 +185,16 @@ fn not_a_database(source: &Source, error: OpenError) -> Report {
     let file_size = source.bytes().len() as u64;
     let checks = vec![result(&findings, Check::File, vec![("bytes", file_size)])];
     let looks_like = FileKind::of(source.bytes());
-    Report { file_size, checks, findings, digest: None, content: None, facts: None, looks_like }
+    Report {
+        file_size,
+        checks,
+        findings,
+        digest: None,
+        content: None,
+        facts: None,
+        affected: None,
+        looks_like,
+    }
 }
 
 fn result(findings: &Findings, check: Check, covered: Vec<(&'static str, u64)>) -> CheckResult {
@@ -213,9 +235,9 @@ pub(crate) fn check_part(db: &Db<'_>, settings: &Settings<'_>, options: &Options
     let compact = State::read(db).compact_revision().unwrap_or(0);
     let mut draft = check_content(db, compact, settings.threads, settings, options);
     draft.findings.sort();
-    let Draft { findings, checks, facts } = draft;
+    let Draft { findings, checks, facts, affected } = draft;
     let file_size = db.meta.image_size();
-    Report { file_size, checks, findings, digest: None, content: None, facts, looks_like: None }
+    Report { file_size, checks, findings, digest: None, content: None, facts, affected, looks_like: None }
 }
 
 /// A report in the making.
@@ -223,6 +245,7 @@ struct Draft {
     findings: Findings,
     checks: Vec<CheckResult>,
     facts: Option<Facts>,
+    affected: Option<Affected>,
 }
 
 fn check_content(
@@ -239,19 +262,44 @@ fn check_content(
         keyring: options.keyring.as_deref(),
         which: options.values,
     };
-    let records =
-        (RevisionOrder { compact }, KeyspaceFold::new(db.image).watched_by(Lives { compact }), kubernetes);
+    let records = (
+        (RevisionOrder { compact }, Tombstones),
+        KeyspaceFold::new(db.image).watched_by(LivesAcrossGaps { compact }),
+        kubernetes,
+    );
     let walking = WalkOptions { threads, only: None, progress: Some(&settings.progress.pages) };
-    let ((((order, keyspace, values), unreadable), leases), walked) =
+    let (((((order, deletions), keyspace, values), unreadable), leases), walked) =
         walk(db, &(Records(records), leases::Leases), &walking);
 
     tree::findings(&walked.faults, &mut findings);
     schema::findings(db, &state, &mut findings);
-    history::findings(db, &order, &keyspace.log, &unreadable, &mut findings);
+    history::findings(db, &state, &order, &keyspace.log, &unreadable, &mut findings);
     let is_there = state.buckets.iter().any(|name| name == KEY);
     let is_whole = is_there && walked.faults.is_empty() && unreadable.count == 0;
     history::compaction(&state, &order, is_whole, &mut findings);
-    let references = leases::findings(db, &leases, keyspace.live(), &mut findings);
+    let evidence = Evidence {
+        db,
+        walked: &walked,
+        order: &order,
+        keyspace: &keyspace,
+        unreadable: &unreadable,
+        undecodable: values.undecodable(),
+        compact,
+        compacted: state.scheduled_compact == state.finished_compact,
+        is_newer: state.is_of_unknown_line(),
+        prefixes: &options.prefixes,
+        deletions: &deletions,
+        threads,
+    };
+    let mut weighing = evidence.weigh();
+    // Both read the newest record of every key.
+    let live = keyspace.live().inspect(|record| {
+        if let Some(weighing) = &mut weighing {
+            weighing.live(record);
+        }
+    });
+    let references = leases::findings(db, &leases, live, &mut findings);
+    let affected = weighing.and_then(affected::Weighing::finish);
     auth::alarms(&state, &mut findings);
     auth::findings(&state, &mut findings);
     membership::findings(&state, &mut findings);
@@ -336,7 +384,7 @@ fn check_content(
         is_kubernetes,
         pages,
     });
-    Draft { findings, checks, facts }
+    Draft { findings, checks, facts, affected }
 }
 
 impl Draft {
@@ -369,6 +417,7 @@ impl Draft {
         for check in &mut checks {
             (check.worst, check.findings) = self.findings.of_check(check.check);
         }
+        let is_spoiled = self.findings.has("digest-differs");
         Report {
             file_size,
             checks,
@@ -376,6 +425,7 @@ impl Draft {
             digest: Some(hashed.verdict),
             content: hashed.content,
             facts: self.facts,
+            affected: self.affected.or_else(|| is_spoiled.then(Affected::anywhere)),
             looks_like: None,
         }
     }

@@ -1,5 +1,6 @@
 //! One thing that was found, read as far as it can be.
 
+use etcdsnap::etcd::key_value::AsWritten;
 use etcdsnap::etcd::record::Record;
 use etcdsnap::etcd::remnant::{EntryKind, Remnant};
 use etcdsnap::etcd::revision::Revision;
@@ -98,8 +99,13 @@ impl<'i, 'a> Item<'i, 'a> {
     fn object(&self) -> Result<Value<'static>, String> {
         match self.remnant {
             Remnant::Record { revision, tombstone, kv } => {
-                let record =
-                    Record { revision, tombstone, as_written: true, kv, offset: self.found.spot.offset };
+                let record = Record {
+                    revision,
+                    tombstone,
+                    as_written: AsWritten::Yes,
+                    kv,
+                    offset: self.found.spot.offset,
+                };
                 let stored = StoredObject {
                     namespace: self.label.namespace.as_deref(),
                     name: &self.label.name,

@@ -1,5 +1,6 @@
 //! What was found in a file, as JSON.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use etcdsnap::etcd::snapshot::DigestVerdict;
@@ -8,7 +9,8 @@ use etcdsnap::ops::known_fault::{self, Versions};
 use etcdsnap::ops::verify::{CheckResult, Report};
 use serde::Serialize;
 
-use super::only_locked;
+use super::affected::AffectedDocument;
+use super::{is_first_gap, only_locked, says_what_is_affected};
 use crate::cli::output::text::{hex, safe, shown};
 use crate::cli::{Outcome, words};
 
@@ -31,6 +33,8 @@ pub(crate) struct FileDocument<'d> {
     digest: DigestDocument,
     #[serde(skip_serializing_if = "Option::is_none")]
     facts: Option<FactsDocument>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    affected: Option<AffectedDocument>,
     checks: Vec<CheckDocument>,
     findings: Vec<KindDocument<'d>>,
 }
@@ -77,6 +81,8 @@ struct KindDocument<'d> {
     advice: Option<&'d str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     known_faults: Vec<KnownFaultDocument>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    explains: BTreeMap<&'d str, u64>,
     first: Vec<FindingDocument<'d>>,
 }
 
@@ -136,8 +142,9 @@ impl<'d> FileDocument<'d> {
                 pages_in_use: facts.pages.in_use,
                 pages_free: facts.pages.free,
             }),
+            affected: says_what_is_affected(report).then(|| AffectedDocument::of(report.affected.as_ref())),
             checks: report.checks.iter().map(check_document).collect(),
-            findings: report.findings.kinds().into_iter().map(kind_document).collect(),
+            findings: report.findings.kinds().into_iter().map(|kind| kind_document(kind, report)).collect(),
         }
     }
 }
@@ -179,6 +186,7 @@ fn camel(words: &str) -> String {
 
 fn kind_document<'d>(
     (check, code, grade, count, findings): (Check, &'static str, Grade, u64, &'d [Finding]),
+    report: &'d Report,
 ) -> KindDocument<'d> {
     let (meaning, advice) = words::meaning(code);
     let first = findings.iter().map(|finding| FindingDocument {
@@ -192,14 +200,26 @@ fn kind_document<'d>(
         lost_from: finding.lost.as_ref().and_then(|lost| lost.lower.as_ref()).map(|key| hex(&key.bytes)),
         lost_to: finding.lost.as_ref().and_then(|lost| lost.upper.as_ref()).map(|key| hex(&key.bytes)),
     });
-    let known_faults = known_fault::of(code).iter().map(|fault| KnownFaultDocument {
+    let known_faults = known_fault::of(code, report.was_changed()).iter().map(|fault| KnownFaultDocument {
         what: fault.what,
         affected: fault.versions.iter().map(ToString::to_string).collect(),
         fixed_in: fault.versions.iter().map(Versions::fixed_in).collect(),
         references: fault.pull_requests.iter().map(reference).collect(),
     });
     let known_faults = known_faults.collect();
-    KindDocument { check, code, grade, count, meaning, advice, known_faults, first: first.collect() }
+    let explains =
+        if is_first_gap(code, report) { report.findings.explained().collect() } else { BTreeMap::new() };
+    KindDocument {
+        check,
+        code,
+        grade,
+        count,
+        meaning,
+        advice,
+        known_faults,
+        explains,
+        first: first.collect(),
+    }
 }
 
 fn reference(pull_request: &u32) -> String {

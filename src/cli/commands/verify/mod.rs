@@ -1,5 +1,7 @@
+mod affected;
 mod document;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,6 +21,7 @@ use crate::cli::decryption::Decryption;
 use crate::cli::failure::{Failure, kind_name};
 use crate::cli::input::{KubernetesKeys, Opening, Threads};
 use crate::cli::output::size::{grouped, humanized};
+use crate::cli::output::terminal;
 use crate::cli::output::text::{count, shown};
 use crate::cli::{Context, Outcome, progress, words};
 
@@ -125,8 +128,16 @@ impl Verify {
     }
 
     fn text(&self, context: &mut Context<'_>, file: &Path, report: &Report) -> Result<(), Failure> {
-        let verbose = context.global.verbose;
-        let out = &mut *context.out;
+        // All of it before it is written: where lines end depends on where it goes.
+        let mut page = Vec::new();
+        self.page(&mut page, context.global.verbose, file, report)?;
+        let page = String::from_utf8_lossy(&page);
+        let width = terminal::width(&std::io::stdout());
+        context.out.write_all(terminal::wrapped(&page, width).as_bytes())?;
+        Ok(())
+    }
+
+    fn page(&self, out: &mut dyn Write, verbose: bool, file: &Path, report: &Report) -> Result<(), Failure> {
         let name = shown(file);
         write!(out, "{name}: {}", humanized(report.file_size))?;
         if let Some(facts) = &report.facts {
@@ -155,9 +166,19 @@ impl Verify {
                 let how = if verbose { "" } else { " (-v shows up to a thousand)" };
                 writeln!(out, "  and {} more{how}", grouped(rest))?;
             }
+            let explained = report.findings.explained().filter(|_| is_first_gap(code, report));
+            let explained: Vec<_> =
+                explained.map(|(code, count)| format!("{code} ({})", grouped(count))).collect();
+            if !explained.is_empty() {
+                writeln!(
+                    out,
+                    "  Explained by it, and not told again: later records of the same keys, {}.",
+                    explained.join(", ")
+                )?;
+            }
             let (meaning, advice) = words::meaning(code);
             writeln!(out, "  What it means: {meaning}")?;
-            for fault in known_fault::of(code) {
+            for fault in known_fault::of(code, report.was_changed()) {
                 writeln!(out, "  Known fault: {fault}")?;
             }
             // What it really is tells more than what it is not.
@@ -173,6 +194,9 @@ impl Verify {
             if let Some(advice) = crate::cli::failure::advice(&error, Some(kind), file) {
                 writeln!(out, "  What to do: {advice}")?;
             }
+        }
+        if says_what_is_affected(report) {
+            affected::write(out, report.affected.as_ref(), verbose)?;
         }
         writeln!(out, "\n{}", self.sentence(report))?;
         Ok(())
@@ -208,6 +232,17 @@ impl Verify {
             Some(Grade::Fatal) => "NOT USABLE: etcd cannot open this file.".into(),
         }
     }
+}
+
+/// Whether there is damage of which somebody wants to know what it means for the keys.
+fn says_what_is_affected(report: &Report) -> bool {
+    report.digest.is_some() && !report.is_sound() && !only_locked(report)
+}
+
+/// Whether findings of this code are those with which is told what gaps explain.
+fn is_first_gap(code: &str, report: &Report) -> bool {
+    let gaps = ["revision-gap", "sub-revision-gap"];
+    gaps.into_iter().find(|gap| report.findings.has(gap)) == Some(code)
 }
 
 /// Whether nothing is wrong but that keys are missing.

@@ -1,0 +1,195 @@
+//! Records that the tree lost and whose bytes are still there: on the damaged page itself,
+//! by their form. They tell which keys are lost; whether they can be saved is asked of
+//! `salvage`.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::bolt::{Db, Fault, FileOffset, LeafElement, PageFlags, PageId, WalkReport};
+use crate::codec::fixed::u32_le;
+use crate::etcd::key_value::KeyValue;
+use crate::etcd::record::{Record, RecordFold, UnreadableLog};
+use crate::etcd::remnant::{Form, scan_keyed};
+use crate::etcd::revision::{Revision, RevisionKey};
+use crate::etcd::schema::KEY;
+
+/// A record that is lost, by what is left of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fragment<'a> {
+    pub(super) key: &'a [u8],
+    pub(super) revision: Revision,
+    pub(super) tombstone: bool,
+}
+
+/// Revisions that cannot be read because of one fault: from the first up to, but without,
+/// the second; open where there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LostSpan {
+    pub(super) first: Option<Revision>,
+    pub(super) end: Option<Revision>,
+    /// Whether all records that were in it are among the fragments.
+    pub(super) known: bool,
+}
+
+impl LostSpan {
+    fn of(fault: &Fault) -> Option<Self> {
+        let lost = fault.lost.as_ref()?;
+        let revision =
+            |key: &crate::bolt::Excerpt| RevisionKey::parse(&key.bytes).ok().map(|key| key.revision);
+        let first = lost.lower.as_ref().and_then(revision);
+        Some(Self { first, end: lost.upper.as_ref().and_then(revision), known: false })
+    }
+
+    fn contains(&self, revision: Revision) -> bool {
+        self.first.is_none_or(|first| revision >= first) && self.end.is_none_or(|end| revision < end)
+    }
+}
+
+/// What the tree of bucket `key` lost.
+#[derive(Debug, Default)]
+pub(super) struct Lost<'a> {
+    pub(super) spans: Vec<LostSpan>,
+    pub(super) fragments: Vec<Fragment<'a>>,
+    /// Whether there is more of either.
+    pub(super) is_cut: bool,
+}
+
+impl<'a> Lost<'a> {
+    /// At most so many fragments are kept, of 56 bytes.
+    const KEPT: usize = 1 << 16;
+    /// Longer runs hold one record, whose key stands in front.
+    const PAGES: u64 = 16;
+
+    /// Reads the pages that faults name, each once.
+    pub(super) fn of(db: &Db<'a>, walked: &WalkReport, unreadable: &UnreadableLog) -> Self {
+        let mut lost =
+            Self { is_cut: walked.faults.sorted().len() as u64 != walked.faults.len(), ..Self::default() };
+        let inline =
+            walked.buckets.iter().any(|bucket| bucket.depth == 0 && bucket.name == KEY && bucket.inline);
+        let mut pages: BTreeMap<PageId, Vec<(bool, LostSpan)>> = BTreeMap::new();
+        for fault in walked.faults.sorted() {
+            let Some(span) = LostSpan::of(fault).filter(|_| super::concerns_keys(fault)) else { continue };
+            let is_element = fault.place.element.is_some() && fault.place.offset.is_some();
+            match fault.place.page.filter(|_| !inline) {
+                Some(page) => pages.entry(page).or_default().push((is_element, span)),
+                None => lost.spans.push(span),
+            }
+        }
+        let mut next = PageId(0);
+        for (page, spans) in pages {
+            // A run that began before it was read with that.
+            if page >= next {
+                next = lost.page(db, page, &spans);
+            } else {
+                lost.spans.extend(spans.iter().map(|(_, span)| *span));
+            }
+        }
+        lost.unreadable(db, unreadable);
+        lost
+    }
+
+    /// Searches a damaged page; returns the page behind it.
+    fn page(&mut self, db: &Db<'a>, id: PageId, spans: &[(bool, LostSpan)]) -> PageId {
+        let image = db.image;
+        let page = image.page(id).ok().filter(|page| page.flags == PageFlags::LEAF);
+        let mut elements = Vec::new();
+        if let Some(page) = page {
+            page.leaf_elements(&mut elements, |_, _| ());
+        }
+        // Its header may be wrong, but what it says of its length is only a limit here.
+        let overflow = image.bytes_at(image.offset_of(id), 16).and_then(|header| u32_le(header, 12));
+        let pages = u64::from(overflow.unwrap_or(0)).saturating_add(1).min(Self::PAGES);
+        // What can be read is not lost.
+        let read: BTreeSet<&[u8]> = elements.iter().map(|element| element.key()).collect();
+        let before = self.fragments.len();
+        scan_keyed(image.run(id, pages), image.offset_of(id), image.page_size(), |spot| {
+            let bytes =
+                image.bytes_at(spot.offset, spot.length as usize).filter(|_| spot.form == Form::Record);
+            let Some((key, value)) = bytes.and_then(|bytes| bytes.split_at_checked(spot.key_length as usize))
+            else {
+                return;
+            };
+            if let (Ok(RevisionKey { revision, tombstone }), Some(user_key)) =
+                (RevisionKey::parse(key), KeyValue::key_of(value))
+                && !read.contains(key)
+                && spans.iter().any(|(_, span)| span.contains(revision))
+            {
+                self.add(Fragment { key: user_key, revision, tombstone });
+            }
+        });
+        let found = self.fragments.len().saturating_sub(before);
+        // An element that cannot be read is one record; of a page nothing says how many
+        // there were.
+        let known = found >= spans.len() && spans.iter().all(|(is_element, _)| *is_element);
+        self.spans.extend(spans.iter().map(|(_, span)| LostSpan { known, ..*span }));
+        PageId(id.0.saturating_add(pages))
+    }
+
+    /// Records that were reached and are no messages: their revision is known, and the user's
+    /// key where the beginning of the message is whole.
+    fn unreadable(&mut self, db: &Db<'a>, unreadable: &UnreadableLog) {
+        self.is_cut |= unreadable.count != unreadable.first.len() as u64;
+        for record in &unreadable.first {
+            let Ok(RevisionKey { revision, tombstone }) = RevisionKey::parse(&record.key.bytes) else {
+                self.spans.push(beside(db, record.offset));
+                continue;
+            };
+            let end = Revision { sub: revision.sub.saturating_add(1), ..revision };
+            let element = db.image.element(record.offset);
+            let key =
+                element.and_then(|element| KeyValue::key_of(element.value())).filter(|key| !key.is_empty());
+            if let Some(key) = key {
+                self.add(Fragment { key, revision, tombstone });
+            }
+            self.spans.push(LostSpan { first: Some(revision), end: Some(end), known: key.is_some() });
+        }
+    }
+
+    pub(super) fn add(&mut self, fragment: Fragment<'a>) {
+        if self.fragments.len() < Self::KEPT {
+            self.fragments.push(fragment);
+        } else {
+            self.is_cut = true;
+        }
+    }
+}
+
+/// The revisions between which an element stands whose key is none.
+fn beside(db: &Db<'_>, offset: FileOffset) -> LostSpan {
+    let mut elements = Vec::new();
+    if let Ok(page) = db.image.page(db.image.page_of(offset)) {
+        page.leaf_elements(&mut elements, |_, _| ());
+    }
+    let revision = |element: &LeafElement<'_>| RevisionKey::parse(element.key()).ok().map(|key| key.revision);
+    let first = elements.iter().rev().filter(|element| element.offset < offset).find_map(revision);
+    let end = elements.iter().filter(|element| element.offset > offset).find_map(revision);
+    LostSpan { first, end, known: false }
+}
+
+/// Looks for records that are newer than lost ones of the same key.
+pub(super) struct Newer<'n, 'a> {
+    /// The newest lost revision of each key.
+    pub(super) lost: &'n HashMap<&'a [u8], Revision>,
+}
+
+impl<'a> RecordFold<'a> for Newer<'_, 'a> {
+    type Part = BTreeSet<&'a [u8]>;
+    type Total = BTreeSet<&'a [u8]>;
+
+    fn total(&self) -> Self::Total {
+        BTreeSet::new()
+    }
+
+    fn part(&self) -> Self::Part {
+        BTreeSet::new()
+    }
+
+    fn record(&self, part: &mut Self::Part, record: &Record<'a>) {
+        if self.lost.get(record.kv.key).is_some_and(|lost| record.revision > *lost) {
+            part.insert(record.kv.key);
+        }
+    }
+
+    fn join(&self, total: &mut Self::Total, part: Self::Part) {
+        total.extend(part);
+    }
+}

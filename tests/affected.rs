@@ -1,0 +1,310 @@
+//! What `verify` says damage means for the data, against what really became of it: the
+//! keys of the sound file are compared with those that are left.
+#![cfg(feature = "cli")]
+
+mod harness;
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use etcdsnap::etcd::keyspace::LiveKey;
+use etcdsnap::etcd::snapshot::Snapshot;
+use etcdsnap::ops::verify::{Affected, GroupName, Latest, Report, Tally};
+use etcdsnap::ops::{Progress, Settings, keys};
+
+use harness::{ask as program, fixture};
+use support::ask;
+use support::store::{Built, Put, Store, revision};
+use support::{entry, reseal};
+
+/// All keys that are alive, and the revision that each was written at; with a damaged file,
+/// of those that are left. `None` if there is no answer.
+fn alive(file: &[u8]) -> Option<BTreeMap<Vec<u8>, i64>> {
+    let snapshot = Snapshot::from_source(ask::source(file)).ok()?;
+    let db = snapshot.db().ok()?;
+    let progress = Progress::default();
+    let settings = Settings { skip_damaged: true, ..Settings::new(&progress) };
+    let listing = keys::keys(&db, Vec::new(), None, &settings).ok()?;
+    let entry = |live: LiveKey<'_>| Some((live.key.to_vec(), live.record()?.revision.main));
+    Some(listing.iter().filter_map(entry).collect())
+}
+
+fn affected(file: &[u8]) -> Affected {
+    let report: Report = ask::verify(file);
+    report.affected.clone().unwrap_or_else(|| panic!("{:?}", ask::lines(&report)))
+}
+
+/// The names that a tally tells, which for these stores are the keys.
+fn names(tally: &Tally) -> Vec<String> {
+    let text = |excerpt: &etcdsnap::bolt::Excerpt| String::from_utf8(excerpt.bytes.clone()).expect("text");
+    let mut names: Vec<String> = tally.groups.iter().flat_map(|group| group.first.iter().map(text)).collect();
+    names.sort();
+    names
+}
+
+fn built() -> Built {
+    Store::sample(60).build()
+}
+
+/// The pages of the sample: six revisions to a leaf, from 2 on.
+fn zero(built: &mut Built, page: u64) {
+    let at = built.at(page, 0);
+    built.set(at, &[0; 1024]);
+    reseal(&mut built.file);
+}
+
+fn of_no_kind(built: &mut Built, page: u64) {
+    let at = built.at(page, 8);
+    built.set(at, &[0x77]);
+    reseal(&mut built.file);
+}
+
+#[test]
+fn a_lost_page_whose_keys_were_all_written_again_is_history() {
+    let mut b = built();
+    zero(&mut b, 6);
+    let told = affected(&b.file);
+    assert_eq!((told.latest, told.missing, told.accounted_for), (Latest::Whole, 6, true), "{told:?}");
+    assert!(told.lost.is_empty() && told.doubtful.is_empty() && !told.unnamed, "{told:?}");
+    let sound = built();
+    let main =
+        |index| i64::from_be_bytes(sound.file[sound.data(6, index)..][..8].try_into().expect("eight bytes"));
+    assert_eq!(told.revisions, [(main(0), Some(main(5)))]);
+    assert_eq!(alive(&b.file), alive(&sound.file), "it is true");
+
+    // The same with what is left of the page: the keys are known.
+    let mut b = built();
+    of_no_kind(&mut b, 6);
+    let told = affected(&b.file);
+    assert_eq!((told.latest, told.past, told.accounted_for), (Latest::Whole, 6, true), "{told:?}");
+}
+
+#[test]
+fn revisions_for_which_nothing_accounts_make_older_keys_doubtful() {
+    let (mut b, sound) = (built(), built());
+    zero(&mut b, 11);
+    let told = affected(&b.file);
+    let before = alive(&sound.file).expect("keys");
+    let after = alive(&b.file).expect("keys");
+    let differs = |key: &&Vec<u8>| before.get(*key) != after.get(*key);
+    let stale: Vec<String> =
+        after.keys().filter(differs).map(|key| String::from_utf8(key.clone()).expect("text")).collect();
+    assert!(!stale.is_empty());
+    assert_eq!((told.latest, told.accounted_for), (Latest::Doubtful, false), "{told:?}");
+    assert!(stale.iter().all(|key| names(&told.doubtful).contains(key)), "{stale:?} {told:?}");
+}
+
+#[test]
+fn keys_that_are_left_on_a_damaged_page_are_named() {
+    let mut b = built();
+    let last = *b.leaves().last().expect("leaves");
+    of_no_kind(&mut b, last);
+    let told = affected(&b.file);
+    assert_eq!(told.latest, Latest::Affected);
+    let before = alive(&built().file).expect("keys");
+    let after = alive(&b.file).expect("keys");
+    let differs = |key: &&Vec<u8>| before.get(*key) != after.get(*key);
+    let lost: Vec<String> =
+        before.keys().filter(differs).map(|key| String::from_utf8(key.clone()).expect("text")).collect();
+    assert_eq!(names(&told.lost), lost);
+    assert!(told.unnamed, "more may have followed");
+    assert_eq!(told.revisions.last().map(|(_, end)| *end), Some(None));
+
+    // A record that is no message still has its key; one element costs no other.
+    let mut b = built();
+    let at = b.element(last, 2);
+    let size = b.word(at + 12) - 4;
+    b.set(at + 12, &size.to_le_bytes());
+    reseal(&mut b.file);
+    let told = affected(&b.file);
+    assert_eq!((told.latest, told.lost.count), (Latest::Affected, 1), "{told:?}");
+}
+
+#[test]
+fn what_is_lost_below_the_compact_revision_makes_no_key_doubtful_that_is_left() {
+    // Keys that were written once, long ago, and compacted since.
+    let mut store = Store::sample(60);
+    let old = |main: i64| {
+        let key = format!("/registry/secrets/shop/s{main}");
+        let value =
+            format!("{{\"kind\":\"Secret\",\"apiVersion\":\"v1\",\"metadata\":{{\"name\":\"s{main}\"}}}}");
+        let put = Put {
+            key: key.as_bytes(),
+            create: main,
+            modified: main,
+            version: 1,
+            value: value.as_bytes(),
+            lease: 0,
+        };
+        entry(revision(main, 0), put.to_bytes())
+    };
+    store.key = (2..=40).step_by(2).map(old).chain((41..=60).map(old)).collect();
+    for key in ["scheduledCompactRev", "finishedCompactRev"] {
+        *store.value("meta", key) = revision(40, 0);
+    }
+    let mut b = store.build();
+    let first = b.leaves()[1];
+    zero(&mut b, first);
+    let told = affected(&b.file);
+    assert_eq!((told.latest, told.unnamed, told.missing), (Latest::Doubtful, true, 0), "{told:?}");
+    assert!(told.doubtful.is_empty() && told.lost.is_empty(), "{told:?}");
+    // A compaction that was not finished may have left older records of keys.
+    *store.value("meta", "finishedCompactRev") = revision(3, 0);
+    let mut b = store.build();
+    zero(&mut b, first);
+    let told = affected(&b.file);
+    assert!(told.doubtful.count > 0, "{told:?}");
+    let name = GroupName::Objects {
+        resource: etcdsnap::bolt::Excerpt::of(b"secrets"),
+        group: etcdsnap::bolt::Excerpt::of(b""),
+        namespace: Some(etcdsnap::bolt::Excerpt::of(b"shop")),
+    };
+    assert_eq!(told.doubtful.groups.iter().map(|group| &group.name).collect::<Vec<_>>(), [&name]);
+}
+
+#[test]
+fn where_a_transaction_changes_several_keys_nothing_accounts_for_a_gap() {
+    let mut store = Store::sample(60);
+    let value = Put { key: b"more", create: 61, modified: 61, version: 1, value: b"v", lease: 0 }.to_bytes();
+    store.key.push(entry(revision(61, 1), value));
+    let mut b = store.build();
+    zero(&mut b, 6);
+    let told = affected(&b.file);
+    assert_eq!((told.latest, told.accounted_for), (Latest::Doubtful, false), "{told:?}");
+}
+
+#[test]
+fn damage_elsewhere_concerns_no_key_and_a_wrong_digest_any() {
+    let mut b = built();
+    let at = b.bucket("members") + 28;
+    b.set(at, &[1]);
+    reseal(&mut b.file);
+    assert_eq!(ask::verify(&b.file).affected, None);
+    let mut b = built();
+    *b.file.last_mut().expect("bytes") ^= 1;
+    let told = affected(&b.file);
+    assert_eq!((told.latest, told.anywhere), (Latest::Doubtful, true));
+    assert_eq!(ask::verify(&built().file).affected, None);
+    // A leaf that was emptied without a trace may have held anything.
+    let mut b = built();
+    let at = b.at(3, 10);
+    b.set(at, &[0; 1024 - 10]);
+    reseal(&mut b.file);
+    assert_eq!(affected(&b.file).latest, Latest::Doubtful);
+    // Flags that mean nothing take nothing away.
+    let mut b = built();
+    let at = b.element(6, 2);
+    b.set(at, &6u32.to_le_bytes());
+    reseal(&mut b.file);
+    assert_eq!(ask::verify(&b.file).affected, None);
+    let mut b = Store { freelist: Some(false), ..Store::sample(60) }.build();
+    let count = b.at(b.freelist, 10);
+    b.set(count, &0u16.to_le_bytes());
+    reseal(&mut b.file);
+    assert_eq!(ask::verify(&b.file).affected, None);
+    let mut b = built();
+    of_no_kind(&mut b, 18);
+    assert_eq!(affected(&b.file).latest, Latest::Affected);
+}
+
+/// Every page of every snapshot, damaged in several ways: what `verify` says must be true.
+#[test]
+fn what_is_said_to_be_whole_is_whole_and_what_is_stale_is_told() {
+    let mut whole = 0;
+    let mut named = 0;
+    let mut exact = 0;
+    for (name, file) in support::fixtures().into_iter().chain([("built".to_owned(), built().file)]) {
+        let size = if name == "built" { 1024 } else { 4096 };
+        let before = alive(&file).expect("keys");
+        for page in 2..(file.len() - 32) / size {
+            let at = page * size;
+            for damage in 0..4 {
+                let mut changed = file.clone();
+                match damage {
+                    0 => changed[at..at + size].fill(0),
+                    1 => changed[at + 8] = 0x77,
+                    2 => changed[at..at + 8].copy_from_slice(&99_999u64.to_le_bytes()),
+                    // The size of the second element's value.
+                    _ => changed[at + 16 + 16 + 15] ^= 0x40,
+                }
+                reseal(&mut changed);
+                let what = format!("{name}, page {page}, damage {damage}");
+                let report = {
+                    let progress = Progress::default();
+                    let source = ask::source(&changed);
+                    etcdsnap::ops::verify::verify(&source, &Settings::new(&progress), &Default::default())
+                        .expect("nobody writes to it")
+                };
+                let Some(after) = alive(&changed) else {
+                    assert_eq!(report.affected.map(|told| told.latest), Some(Latest::Affected), "{what}");
+                    continue;
+                };
+                let Some(told) = report.affected else {
+                    assert_eq!(after, before, "{what}: {:?}", ask::lines(&report));
+                    continue;
+                };
+                if told.latest == Latest::Whole {
+                    assert_eq!(after, before, "{what}: {told:?}");
+                    whole += 1;
+                }
+                let stale = after.iter().filter(|(key, main)| before.get(*key) != Some(main)).count() as u64;
+                let gone = before.keys().filter(|key| !after.contains_key(*key)).count() as u64;
+                assert!(told.doubtful.count + told.lost.count >= stale, "{what}: {stale} stale, {told:?}");
+                assert!(told.unnamed || told.lost.count >= gone, "{what}: {gone} gone, {told:?}");
+                named += told.lost.count;
+                // Where all that was on a page is still there, nothing is left to guess.
+                if name == "built" && damage == 1 && (2..12).contains(&page) {
+                    let differs = |key: &&Vec<u8>| before.get(*key) != after.get(*key);
+                    let mut keys: Vec<_> =
+                        before.keys().chain(after.keys()).filter(differs).cloned().collect();
+                    keys.sort();
+                    keys.dedup();
+                    let keys: Vec<_> =
+                        keys.into_iter().map(|key| String::from_utf8(key).expect("text")).collect();
+                    assert_eq!(names(&told.lost), keys, "{what}: {told:?}");
+                    exact += 1;
+                }
+            }
+        }
+    }
+    assert!(whole > 50 && named > 500, "{whole} times only history, {named} keys named");
+    assert_eq!(exact, 10);
+}
+
+#[test]
+fn the_page_and_the_document_name_objects() {
+    let place = tempfile::tempdir().expect("a directory");
+    let path = place.path().join("damaged.db");
+    let path = path.to_str().expect("a path");
+    let sound = fs::read(fixture("k8s-1.35-etcd-3.6")).expect("a file");
+    let mut bytes = sound.clone();
+    bytes[20 * 4096 + 8] = 0x77;
+    fs::write(path, &bytes).expect("written");
+    let before = alive(&sound).expect("keys");
+    let after = alive(&bytes).expect("keys");
+    let changed = before.iter().filter(|(key, main)| after.get(*key) != Some(main)).count();
+    assert!(changed > before.len() - after.len(), "some are gone, and some are older");
+    let document = program(&["verify", "-o", "json", path]).exits(1).json();
+    let told = &document["files"][0]["affected"];
+    assert_eq!(
+        (&told["latestState"], &told["lost"]["count"]),
+        (&"affected".into(), &changed.into()),
+        "{told:#}"
+    );
+    let groups = told["lost"]["groups"].as_array().expect("groups");
+    let page = program(&["verify", path]).exits(1).says("The latest state is affected.");
+    for group in groups {
+        let (resource, first) = (&group["resource"], &group["first"][0]);
+        let (resource, first) = (resource.as_str().expect("a type"), first.as_str().expect("a name"));
+        assert!(before.keys().any(|key| String::from_utf8_lossy(key).ends_with(first)));
+        assert!(page.text().contains(resource) && page.text().contains(first), "{}", page.text());
+    }
+    page.says("etcdsnap list --skip-damaged FILE");
+    // What later records miss because of it is counted with it.
+    let findings = document["files"][0]["findings"].as_array().expect("findings");
+    let gap = findings.iter().find(|finding| finding["code"] == "revision-gap").expect("a gap");
+    assert_eq!(gap["explains"]["nothing-to-update"], 1, "{gap:#}");
+    assert!(!findings.iter().any(|finding| finding["code"] == "nothing-to-update"));
+    program(&["verify", path]).says("Explained by it, and not told again");
+}
