@@ -3,8 +3,9 @@
 use crate::bolt::{BucketRoot, Db, Edges, PageSize, Surveyor, buckets_of_root, inline_entries};
 use crate::etcd::schema;
 
+use super::remains::{Remains, order_of};
 use super::report::Base;
-use super::search::{Remains, Search, order_of};
+use super::search::Search;
 
 /// A root, and what it leads to.
 #[derive(Debug)]

@@ -13,79 +13,14 @@
 use std::num::NonZeroUsize;
 
 use crate::bolt::{
-    Db, Edges, FileOffset, Gap, Image, KeySpan, LeafElement, PageId, PageSize, Relic, RelicElement,
-    RelicKind, RelicPart, Survey, Surveyor, Trust, inline_entries, ordered, page_begins, relic_jobs, relics,
-    vacancies, whole_leaf,
+    Db, FileOffset, Gap, Image, KeySpan, PageId, PageSize, Relic, RelicElement, RelicKind, RelicPart, Survey,
+    ordered, page_begins, relic_jobs, relics, whole_leaf,
 };
-use crate::codec::fixed::u64_be;
 use crate::etcd::history::is_consistent;
 use crate::etcd::remnant::{Form, Spot, Sure, of_element, scan_keyed};
-use crate::etcd::revision::RevisionKey;
-use crate::etcd::schema;
 
 use super::found::{Found, Origin, Standing};
-
-/// What lies in the gaps of a tree.
-#[derive(Debug, Default)]
-pub(super) struct Remains {
-    pub(super) relics: Vec<Relic>,
-    /// Whole records in lost keys.
-    pub(super) records: Vec<Found>,
-    /// Records in lost keys of which a part is missing.
-    pub(super) torn: Vec<Found>,
-    /// Leaves of bucket `key` that are whole and hold nothing that contradicts itself.
-    pub(super) witnesses: Vec<PageId>,
-    /// Leaves that hold the names of buckets, the newest first.
-    pub(super) roots: Vec<RootLeaf>,
-    /// Entries of small buckets on leaves of their own, known by their form.
-    pub(super) entries: Vec<Spot>,
-    /// Broken pages whose content is there all the same, from its first record to its last.
-    pub(super) healed: Vec<PageId>,
-}
-
-/// A leaf that holds the names of buckets, and nothing else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct RootLeaf {
-    /// The raft index that the bucket `meta` inside it names, which every commit of etcd
-    /// moves on.
-    pub(super) age: u64,
-    /// Where it begins.
-    pub(super) start: FileOffset,
-    length: u64,
-    headless: bool,
-    /// Its page, if it is one, whole and where it should be.
-    pub(super) page: Option<PageId>,
-}
-
-impl RootLeaf {
-    /// The names of buckets, and the buckets.
-    pub(super) fn elements<'a>(&self, file: &'a [u8]) -> Vec<RelicElement<'a>> {
-        let kind = if self.headless { RelicKind::Headless } else { RelicKind::Leaf };
-        elements(&Relic { start: self.start, length: self.length, kind }, file)
-    }
-}
-
-impl Remains {
-    /// The newest record, whole or not.
-    pub(super) fn newest(&self) -> Option<(i64, i64, bool)> {
-        self.records.iter().chain(&self.torn).map(Found::order).max()
-    }
-
-    fn append(&mut self, mut more: Self) {
-        self.records.append(&mut more.records);
-        self.torn.append(&mut more.torn);
-        self.witnesses.append(&mut more.witnesses);
-        self.roots.append(&mut more.roots);
-        self.entries.append(&mut more.entries);
-        self.healed.append(&mut more.healed);
-    }
-}
-
-/// The place of a revision key among others.
-pub(super) fn order_of(key: &[u8]) -> Option<(i64, i64, bool)> {
-    let key = RevisionKey::parse(key).ok()?;
-    Some((key.revision.main, key.revision.sub, key.tombstone))
-}
+use super::remains::{BUCKET_HEADER, Remains, RootLeaf, age_of_root, elements, order_of};
 
 /// What pages came to, and the bytes of which they tell nothing.
 #[derive(Default)]
@@ -208,7 +143,7 @@ impl<'a> Search<'_, 'a> {
         let mut kind = relic.kind;
         if kind == RelicKind::Leaf && !whole {
             // Its header may be wrong about the number of elements.
-            let others = self::elements(&Relic { kind: RelicKind::Headless, ..*relic }, self.file);
+            let others = super::remains::elements(&Relic { kind: RelicKind::Headless, ..*relic }, self.file);
             if others.len() >= elements.len() {
                 (elements, kind) = (others, RelicKind::Headless);
             }
@@ -377,116 +312,4 @@ impl<'a> Search<'_, 'a> {
         let is_padded = self.file.get(range).is_some_and(|bytes| bytes.iter().all(|byte| *byte == 0));
         (0, if is_padded { Standing::Vouched } else { Standing::Unverified })
     }
-}
-
-/// Bytes of a bucket's header: of a bucket with a tree of its own that is all.
-const BUCKET_HEADER: usize = 16;
-
-fn elements<'a>(relic: &Relic, file: &'a [u8]) -> Vec<RelicElement<'a>> {
-    let mut elements = Vec::new();
-    relic.read(file, |part| {
-        if let RelicPart::Element(element) = part {
-            elements.push(element);
-        }
-    });
-    elements
-}
-
-/// How far etcd was, by the bucket `meta` on a leaf with the names of buckets.
-fn age_of_root(leaf: &[RelicElement<'_>]) -> u64 {
-    let meta = leaf.iter().find(|element| element.key == schema::META);
-    let Some(bytes) = meta.and_then(|meta| meta.value.get(BUCKET_HEADER..)) else { return 0 };
-    let entries = inline_entries(bytes);
-    let index = entries.iter().find(|(key, _)| *key == schema::CONSISTENT_INDEX);
-    index.and_then(|(_, value)| u64_be(value, 0)).unwrap_or(0)
-}
-
-/// Removes records that a leaf or branch proves to have been compacted away, and of
-/// equal ones all but the one that is trusted most. How many were proven gone.
-pub(super) fn prove(records: &mut Vec<Found>, remains: &Remains, file: &[u8], image: &Image<'_>) -> u64 {
-    records.sort_unstable_by_key(Found::rank);
-    merge(records, file);
-    let mut marks = vec![0i32; records.len().saturating_add(1)];
-    let mut gone = |low: (i64, i64, bool), high: (i64, i64, bool)| {
-        let from = records.partition_point(|found| found.order() <= low);
-        let to = records.partition_point(|found| found.order() < high);
-        if from < to
-            && let Some(mark) = marks.get_mut(from)
-        {
-            *mark = mark.saturating_add(1);
-            if let Some(mark) = marks.get_mut(to) {
-                *mark = mark.saturating_sub(1);
-            }
-        }
-    };
-    for id in &remains.witnesses {
-        let leaf = whole_leaf(image, *id).unwrap_or_default();
-        for (one, next) in leaf.iter().zip(leaf.iter().skip(1)) {
-            if let (Some(low), Some(high)) = (order_of(one.key()), order_of(next.key())) {
-                gone(low, high);
-            }
-        }
-    }
-    vacancies(image, &remains.relics, |last, next| {
-        if let (Some(low), Some(high)) = (order_of(last), order_of(next)) {
-            gone(low, high);
-        }
-    });
-    let before = records.len();
-    let mut depth = 0i32;
-    let mut marks = marks.into_iter();
-    records.retain(|_| {
-        depth = depth.saturating_add(marks.next().unwrap_or(0));
-        depth == 0
-    });
-    before.saturating_sub(records.len()) as u64
-}
-
-/// Of records with the same revision, in order of trust, keeps the first.
-pub(super) fn merge(records: &mut Vec<Found>, file: &[u8]) {
-    records.dedup_by(|next, kept| {
-        let same = next.order() == kept.order();
-        // From what is worth less nothing is learned.
-        let equals = next.standing <= kept.standing && next.origin != Origin::Broken;
-        if same && equals && kept.origin != Origin::Tree && !next.is_same(kept, file) {
-            kept.standing = Standing::Contested;
-        }
-        same
-    });
-}
-
-/// The top of bucket `key`'s tree where nothing leads to it: of all pages that look
-/// like one, that whose tree is sound and reaches to the last record there is. With it
-/// the first key for which it vouches: it may be a part of the tree only.
-pub(super) fn adopt<'a>(search: &Search<'_, 'a>, remains: &Remains) -> Option<(PageId, &'a [u8])> {
-    const TRIED: usize = 8;
-    let image = search.image();
-    let mut edges = Edges::new(image);
-    let tops = |kind| remains.relics.iter().filter(move |relic| relic.kind == kind);
-    let mut candidates: Vec<(&[u8], &[u8], PageId)> = Vec::new();
-    for relic in tops(RelicKind::Branch).chain(tops(RelicKind::Leaf)) {
-        let id = image.page_of(relic.start);
-        let Some((first, last)) = edges.of(id) else { continue };
-        if RevisionKey::parse(first).is_ok() && RevisionKey::parse(last).is_ok() {
-            candidates.push((last, first, id));
-        }
-    }
-    let (newest, ..) = *candidates.iter().max_by_key(|(last, ..)| *last)?;
-    if order_of(newest) < remains.newest() {
-        return None;
-    }
-    candidates.retain(|(last, ..)| *last == newest);
-    let first = candidates.iter().map(|(_, first, _)| *first).min()?;
-    candidates.retain(|(_, begin, _)| *begin == first);
-    let whole = candidates.iter().take(TRIED).filter_map(|(.., id)| {
-        let mut records = 0usize;
-        let surveyor = Surveyor::new(image);
-        let root = crate::bolt::BucketRoot::Tree(*id);
-        let count = |elements: &[LeafElement<'a>], _: bool| (elements.len(), Trust::Full);
-        let survey = surveyor
-            .side_by_side(root, search.threads, count, |count| records = records.saturating_add(count));
-        (survey.is_whole()).then_some((records, *id))
-    });
-    // Since the last write only a compaction can have changed it.
-    whole.min().map(|(_, id)| (id, first))
 }

@@ -13,8 +13,8 @@ use crate::etcd::remnant::{Form, Spot};
 use crate::etcd::revision::{Revision, RevisionKey};
 use crate::etcd::schema;
 
+use super::remains::RootLeaf;
 use super::report::{BucketState, Log, SmallBucket};
-use super::search::RootLeaf;
 
 /// Seconds to live of a lease that was lost while keys are attached to it: long enough
 /// for its owner to renew it or take another.
