@@ -209,7 +209,7 @@ fault_kinds! {
     } = "key-size", expected("a key of 1 to 32768 bytes"), found("{size} bytes");
     /// The elements together claim more data than their page has.
     ElementsTooLarge {
-        /// Bytes that all elements up to here claim.
+        /// Bytes that all elements claim.
         claimed: u64,
         /// Bytes of the page with its overflow.
         region: u64,

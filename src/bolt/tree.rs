@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::bucket::{Bucket, BucketRoot};
 use super::fault::{Excerpt, Fault, FaultKind, KeyRange, Place};
 use super::image::Image;
-use super::page::{BranchElement, KeyBudget, Page, PageFlags};
+use super::page::{BranchElement, KeysApart, Page, PageFlags};
 use super::page_set::PageSet;
 use super::{FileOffset, PageId};
 
@@ -212,7 +212,28 @@ struct Frame<'a> {
     bounds: Bounds<'a>,
     next: u32,
     previous: Option<&'a [u8]>,
-    keys: KeyBudget,
+    keys: KeysApart,
+    /// The position and the key of the element that is believed next; none behind the last.
+    ahead: (u32, Option<&'a [u8]>),
+}
+
+impl<'a> Frame<'a> {
+    fn element(&self, index: u32) -> Result<BranchElement<'a>, FaultKind> {
+        let element = self.page.branch_element(index)?;
+        self.keys.check(index)?;
+        Ok(element)
+    }
+
+    /// The key of the first element behind `index` that is believed. Asked of ascending
+    /// positions, each element is looked at once.
+    fn key_behind(&mut self, index: u32) -> Option<&'a [u8]> {
+        if self.ahead.0 <= index {
+            let behind = index.saturating_add(1)..u32::from(self.page.count);
+            let mut elements = behind.filter_map(|index| Some((index, self.element(index).ok()?.key)));
+            self.ahead = elements.next().map_or((u32::MAX, None), |(index, key)| (index, Some(key)));
+        }
+        self.ahead.1
+    }
 }
 
 /// Lists every leaf of the bucket at `root`, reading the header of every page,
@@ -258,8 +279,8 @@ pub(crate) fn careful<'a>(
                         if let Some((index, kind)) = page.branch_gap() {
                             fault(ListFault { page: id, element: Some(index), kind, lost: None });
                         }
-                        let keys = KeyBudget::new(&page);
-                        stack.push(Frame { page, bounds, next: 0, previous: None, keys });
+                        let keys = KeysApart::of(&page);
+                        stack.push(Frame { page, bounds, next: 0, previous: None, keys, ahead: (0, None) });
                     }
                 },
             }
@@ -273,16 +294,8 @@ pub(crate) fn careful<'a>(
         frame.next = index.saturating_add(1);
         let page = frame.page.id;
         let mut at = |kind, lost| event(Event::Fault(ListFault { page, element: Some(index), kind, lost }));
-        let next_key =
-            frame.page.branch_element(frame.next).ok().filter(|_| frame.next < u32::from(frame.page.count));
-        let upper = next_key.map(|next| next.key).or(frame.bounds.upper);
-        let element = frame.page.branch_element(index);
-        match element.and_then(|element| frame.keys.spend(element.key).map(|()| element)) {
-            Err(kind @ FaultKind::ElementsTooLarge { .. }) => {
-                // So it is for all that follow.
-                at(kind, Some(Bounds { lower: frame.previous, upper: frame.bounds.upper }));
-                frame.next = u32::from(frame.page.count);
-            }
+        let upper = frame.key_behind(index).or(frame.bounds.upper);
+        match frame.element(index) {
             Err(kind) => at(kind, Some(Bounds { lower: frame.previous, upper })),
             Ok(element) => {
                 let key = element.key;

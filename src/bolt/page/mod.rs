@@ -12,7 +12,7 @@ use super::{FileOffset, PageId};
 use crate::codec::fixed::u32_le;
 
 pub use branch::BranchElement;
-pub(crate) use branch::KeyBudget;
+pub(crate) use branch::KeysApart;
 pub use header::{PageFlags, RawHeader};
 pub use leaf::LeafElement;
 
