@@ -586,6 +586,30 @@ fn an_element_in_use_that_is_no_record_is_searched_with_what_is_around_it() {
 }
 
 #[test]
+fn an_element_in_use_that_is_no_entry_of_its_bucket_is_searched() {
+    let hash = [b"$2a$10$".as_slice(), &[b'h'; 53]].concat();
+    let user = message(&[(1, Err(b"alice")), (2, Err(&hash)), (3, Err(b"reader"))]);
+    let with = |second: &str, name: &str| {
+        let mut pages = Pages::new(PAGE);
+        let key = pages.place(leaf_image(&live()));
+        let members = [member(1, "one", false), entry(second, member(2, "two", false).value)];
+        let names = [
+            bucket("authUsers", inline_bucket(&[entry(name, user.clone())])),
+            bucket("key", tree_bucket(key)),
+            bucket("members", inline_bucket(&members)),
+        ];
+        let root = pages.place(leaf_image(&names));
+        seal(pages.finish(root, NO_FREELIST, 8))
+    };
+    assert_eq!(told(&with("2", "alice")), [""; 0]);
+    // A bit of each key: what the values are is in them.
+    let file = with("3", "alicd");
+    let found = told(&file);
+    assert_eq!(found, ["user  deleted fragment x1", "member  deleted fragment x1"]);
+    with_carved(&file, |carved| assert!(carved.searched.refused > 0));
+}
+
+#[test]
 fn pages_that_were_moved_by_some_bytes_are_found() {
     let built = Store::sample(60).build();
     let all: Vec<i64> = built.leaves().iter().flat_map(|leaf| revisions_of(&built, *leaf)).collect();

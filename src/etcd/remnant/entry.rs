@@ -2,7 +2,7 @@
 
 use crate::codec::fixed::u64_be;
 use crate::codec::protobuf::{Fields, Value};
-use crate::etcd::auth::{Alarm, AlarmKind, User};
+use crate::etcd::auth::{Alarm, AlarmKind, Role, User};
 use crate::etcd::lease::Lease;
 use crate::etcd::membership::{Member, Removed};
 use crate::etcd::revision::RevisionKey;
@@ -78,6 +78,32 @@ impl EntryKind {
         Self::User,
         Self::Role,
     ];
+
+    /// What the entries of a bucket are; `None` if it is none of the small ones.
+    pub fn of_bucket(bucket: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.bucket() == bucket)
+    }
+
+    /// Whether etcd would take `key` and `value` for such an entry where they stand in its
+    /// bucket. To be known anywhere else takes more.
+    pub fn accepts(self, key: &[u8], value: &[u8]) -> bool {
+        match self {
+            Self::Lease => Lease::parse(key, value).is_ok(),
+            Self::Member => Member::parse(value).is_ok_and(|member| member.id.to_string().as_bytes() == key),
+            Self::RemovedMember => Removed::parse(key, value).is_ok(),
+            Self::User => User::parse(value).is_ok_and(|user| user.name == key),
+            Self::Role => Role::parse(value).is_ok_and(|role| role.name == key),
+            Self::Alarm => Alarm::parse(key).is_ok(),
+            Self::Auth => [schema::AUTH_ENABLED, schema::AUTH_REVISION].contains(&key),
+            Self::Cluster => [schema::CLUSTER_VERSION, schema::DOWNGRADE].contains(&key),
+            Self::Meta => match key {
+                schema::CONSISTENT_INDEX | schema::TERM => value.len() == 8,
+                schema::SCHEDULED_COMPACT | schema::FINISHED_COMPACT => RevisionKey::parse(value).is_ok(),
+                schema::CONF_STATE | schema::STORAGE_VERSION => true,
+                _ => false,
+            },
+        }
+    }
 
     /// The kind of entry that `key` and `value` are, in `bucket` if that is known.
     pub(super) fn of(bucket: Option<&[u8]>, key: &[u8], value: &[u8]) -> Option<Self> {

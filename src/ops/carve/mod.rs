@@ -20,9 +20,10 @@ mod types;
 
 use std::num::NonZeroUsize;
 
-use crate::bolt::{Bucket, FileOffset, Fold, LeafIndexes, LeafView, Meta, PageId, PageSize};
+use crate::bolt::{Bucket, FileOffset, Fold, LeafElement, LeafIndexes, LeafView, Meta, PageId, PageSize};
 use crate::bolt::{Db, FaultLog, OpenError, Unreached, all_unreached, last_element, relics, walk_unreached};
 use crate::etcd::record::Record;
+use crate::etcd::remnant::EntryKind;
 use crate::etcd::revision::RevisionKey;
 use crate::etcd::schema;
 use crate::etcd::snapshot::{FileKind, SnapshotError, Trailer, trailer};
@@ -66,7 +67,7 @@ pub struct Tree {
 pub struct Searched {
     /// Pages that nothing uses.
     pub free: u64,
-    /// Pages in use that cannot be read, and elements that hold no record.
+    /// Pages in use that cannot be read, and elements that are not what their bucket holds.
     pub refused: u64,
     /// Room inside pages in use.
     pub slack: u64,
@@ -122,7 +123,7 @@ pub fn carve<'a>(source: &'a Source, settings: &Settings<'_>) -> Result<Carved<'
     let (unreached, present, tree) = match &db {
         Ok(db) => {
             let ((indexes, refused), report, mut unreached) =
-                walk_unreached(db, file, &(LeafIndexes, NoRecords), &settings.walk());
+                walk_unreached(db, file, &(LeafIndexes, Misfits), &settings.walk());
             unreached.refuse(refused);
             let tree =
                 Tree { revision: last_revision(db), faults: report.faults, older_meta: older_meta(db) };
@@ -161,11 +162,21 @@ fn older_meta(db: &Db<'_>) -> Option<(PageId, Meta)> {
     (!is_same).then_some((PageId(number as u64), other))
 }
 
-/// Elements of bucket `key` that are no records: where one with a wrong size ends or
-/// begins, another may stand.
-struct NoRecords;
+/// Elements that are not what the entries of their bucket are: where one with a wrong size
+/// ends or begins, another may stand.
+struct Misfits;
 
-impl<'a> Fold<'a> for NoRecords {
+impl Misfits {
+    fn is_one(bucket: &[u8], element: &LeafElement<'_>) -> bool {
+        if bucket == schema::KEY {
+            return Record::parse(element).is_err();
+        }
+        let kind = EntryKind::of_bucket(bucket);
+        kind.is_some_and(|kind| element.is_bucket || !kind.accepts(element.key(), element.value()))
+    }
+}
+
+impl<'a> Fold<'a> for Misfits {
     type Part = Vec<(FileOffset, u64)>;
     type Total = Vec<(FileOffset, u64)>;
 
@@ -178,11 +189,12 @@ impl<'a> Fold<'a> for NoRecords {
     }
 
     fn leaf(&self, part: &mut Self::Part, bucket: &Bucket<'a>, leaf: &LeafView<'_, 'a>) {
-        if bucket.depth > 0 || bucket.name != schema::KEY {
+        if bucket.depth > 0 {
             return;
         }
-        let refused = leaf.elements.iter().filter(|element| Record::parse(element).is_err());
-        // Where its position is wrong, a revision key may begin in front of it.
+        let refused = leaf.elements.iter().filter(|element| Self::is_one(bucket.name, element));
+        // Where its position is wrong, a key may begin in front of it: no longer than that of
+        // a revision, but for names of users and roles, which stand in the value, too.
         const KEY: u64 = 17;
         part.extend(refused.map(|element| {
             let start = FileOffset(element.data_offset().0.saturating_sub(KEY));

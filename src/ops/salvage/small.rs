@@ -6,10 +6,8 @@ use std::collections::BTreeMap;
 
 use crate::bolt::{Bucket, BucketRoot, Db, Excerpt, Image, LeafElement, Surveyor, buckets_of_root};
 use crate::codec::protobuf::Writer;
-use crate::etcd::auth::{Alarm, Role, User};
-use crate::etcd::lease::Lease;
-use crate::etcd::membership::{Member, Removed};
-use crate::etcd::remnant::{Form, Spot};
+use crate::etcd::auth::User;
+use crate::etcd::remnant::{EntryKind, Form, Spot};
 use crate::etcd::revision::{Revision, RevisionKey};
 use crate::etcd::schema;
 
@@ -72,24 +70,7 @@ fn read_bucket<'a>(bucket: &Bucket<'a>, surveyor: &Surveyor<'a>, foreign: &mut L
 /// Whether an entry has the form of those in its bucket. Of buckets that are not known
 /// nothing can be said.
 fn fits(bucket: &[u8], element: &LeafElement<'_>) -> bool {
-    let (key, value) = (element.key(), element.value());
-    match bucket {
-        schema::LEASE => Lease::parse(key, value).is_ok(),
-        schema::MEMBERS => Member::parse(value).is_ok_and(|member| member.id.to_string().as_bytes() == key),
-        schema::MEMBERS_REMOVED => Removed::parse(key, value).is_ok(),
-        schema::AUTH_USERS => User::parse(value).is_ok_and(|user| user.name == key),
-        schema::AUTH_ROLES => Role::parse(value).is_ok_and(|role| role.name == key),
-        schema::ALARM => Alarm::parse(key).is_ok(),
-        schema::AUTH => [schema::AUTH_ENABLED, schema::AUTH_REVISION].contains(&key),
-        schema::CLUSTER => [schema::CLUSTER_VERSION, schema::DOWNGRADE].contains(&key),
-        schema::META => match key {
-            schema::CONSISTENT_INDEX | schema::TERM => value.len() == 8,
-            schema::SCHEDULED_COMPACT | schema::FINISHED_COMPACT => RevisionKey::parse(value).is_ok(),
-            schema::CONF_STATE | schema::STORAGE_VERSION => true,
-            _ => false,
-        },
-        _ => true,
-    }
+    EntryKind::of_bucket(bucket).is_none_or(|kind| kind.accepts(element.key(), element.value()))
 }
 
 impl<'a> Small<'a> {

@@ -201,7 +201,7 @@ fn searched(carved: &Carved<'_>) -> String {
     let mut parts = Vec::new();
     for (number, what) in [
         (searched.free, "of free pages"),
-        (searched.refused, "of pages in use that cannot be read"),
+        (searched.refused, "of pages and elements in use that cannot be read"),
         (searched.slack, "inside pages in use"),
         (searched.beyond, "behind the last page"),
     ] {
