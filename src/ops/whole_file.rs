@@ -107,9 +107,9 @@ impl WholeFile {
         &self.staged
     }
 
-    /// Writes what `fill` hands over, hashing it on a thread beside, and the digest
-    /// behind it, as a snapshot has it. What is written is read back and compared. All is on disk then, and may be read by
-    /// others. Returns the digest.
+    /// Writes what `fill` hands over and the digest behind it, as a snapshot has it. Each
+    /// piece is read back and compared, and hashed by a thread beside. Others may read the
+    /// file then. Returns the digest.
     ///
     /// # Errors
     /// Those of `fill`, and of writing.
@@ -118,12 +118,11 @@ impl WholeFile {
         progress: &Progress,
         fill: impl FnOnce(&mut dyn Write) -> Result<(), E>,
     ) -> Result<[u8; 32], E> {
-        let (full, to_hash) = sync_channel::<Vec<u8>>(4);
+        let (written, to_hash) = sync_channel::<Vec<u8>>(4);
         let (hashed, reuse) = channel();
         let digest = std::thread::scope(|scope| {
             let hashing = scope.spawn(move || hash(&to_hash, &hashed));
-            let (chunk, back) = (Vec::new(), Vec::new());
-            let mut out = Hashed { file: &self.file, chunk, back, full, reuse, progress, written: 0 };
+            let mut out = Pieces::new(&self.file, written, reuse, progress);
             let filled = fill(&mut out);
             let flushed = out.flush();
             drop(out);
@@ -134,17 +133,34 @@ impl WholeFile {
         })?;
         let mut file = &self.file;
         file.write_all(&digest).map_err(failed("write", &self.staged))?;
-        file.sync_all().map_err(failed("sync", &self.staged))?;
         // Who writes still needs it alone. File systems without locks do not matter.
         let _ = flock(&self.file, FlockOperation::NonBlockingLockShared);
         Ok(digest)
     }
 
-    /// Makes it appear.
+    /// Makes it appear once all is on disk and `verdict`, which is asked in the meantime,
+    /// has nothing against it. Returns what `verdict` said.
     ///
     /// # Errors
-    /// Something that has come there in the meantime.
-    pub fn publish(mut self) -> Result<(), FileError> {
+    /// Those of `verdict`, a disk that does not take it, or something that has come to its
+    /// place in the meantime.
+    pub fn publish<T, E: From<FileError>>(
+        mut self,
+        verdict: impl FnOnce(&Path) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let said = std::thread::scope(|scope| {
+            let syncing = scope.spawn(|| self.file.sync_all());
+            let said = verdict(&self.staged);
+            let synced = syncing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            let said = said?;
+            synced.map_err(failed("sync", &self.staged))?;
+            Ok::<_, E>(said)
+        })?;
+        self.rename()?;
+        Ok(said)
+    }
+
+    fn rename(&mut self) -> Result<(), FileError> {
         let (staged, target) = (&self.staged, &self.target);
         match renameat_with(CWD, staged, CWD, target, RenameFlags::NOREPLACE) {
             Ok(()) => {}
@@ -220,62 +236,81 @@ fn take(staged: &Path, target: &Path) -> Result<File, FileError> {
     Ok(file)
 }
 
-/// Hashes chunks and gives them back.
-fn hash(chunks: &Receiver<Vec<u8>>, back: &Sender<Vec<u8>>) -> [u8; 32] {
+/// Hashes pieces in the order in which they were written, and gives them back.
+fn hash(pieces: &Receiver<Vec<u8>>, back: &Sender<Vec<u8>>) -> [u8; 32] {
     let mut hash = Sha256Stream::new();
-    for mut chunk in chunks {
-        hash.update(&chunk);
-        chunk.clear();
+    for mut piece in pieces {
+        hash.update(&piece);
+        piece.clear();
         // Nobody wants the last ones.
-        let _ = back.send(chunk);
+        let _ = back.send(piece);
     }
     hash.finish()
 }
 
-/// Writes in chunks, each of which is read back and compared, and hashed while the next
-/// is made.
-struct Hashed<'f> {
+/// Writes in pieces, each of which is read back and compared, and hashed while the next is
+/// made.
+struct Pieces<'f> {
     file: &'f File,
-    chunk: Vec<u8>,
-    back: Vec<u8>,
-    full: SyncSender<Vec<u8>>,
+    piece: Vec<u8>,
+    found: Vec<u8>,
+    end: u64,
+    /// Where that ends which the kernel was told to write out.
+    written_out: u64,
+    written: SyncSender<Vec<u8>>,
     reuse: Receiver<Vec<u8>>,
     progress: &'f Progress,
-    written: u64,
 }
 
-impl Hashed<'_> {
-    const CHUNK: usize = 1 << 20;
+impl<'f> Pieces<'f> {
+    /// Small enough to be in the processor's cache still when it is compared.
+    const PIECE: usize = 256 << 10;
+    /// How much is written out in one go.
+    const RUN: u64 = 8 << 20;
+
+    fn new(
+        file: &'f File,
+        written: SyncSender<Vec<u8>>,
+        reuse: Receiver<Vec<u8>>,
+        progress: &'f Progress,
+    ) -> Self {
+        Self { file, piece: Vec::new(), found: Vec::new(), end: 0, written_out: 0, written, reuse, progress }
+    }
 
     fn put(&mut self) -> io::Result<()> {
-        if self.chunk.is_empty() {
+        if self.piece.is_empty() {
             return Ok(());
         }
-        self.file.write_all(&self.chunk)?;
-        self.back.resize(self.chunk.len(), 0);
-        self.file.read_exact_at(&mut self.back, self.written)?;
-        if self.back != self.chunk {
-            return Err(io::Error::other("it is read back other than it was written"));
-        }
-        let length = self.chunk.len() as u64;
+        self.file.write_all(&self.piece)?;
+        compare(self.file, self.end, &self.piece, &mut self.found)?;
+        let length = self.piece.len() as u64;
+        self.end = self.end.saturating_add(length);
         Progress::add(&self.progress.written, length);
         // The kernel is told to write out what is there while more is made.
-        if let Some(length) = NonZeroU64::new(length) {
-            let _ = fadvise(self.file, self.written, Some(length), Advice::DontNeed);
+        let behind = self.end.saturating_sub(self.written_out);
+        if behind >= Self::RUN {
+            let _ = fadvise(self.file, self.written_out, NonZeroU64::new(behind), Advice::DontNeed);
+            self.written_out = self.end;
         }
-        self.written = self.written.saturating_add(length);
-        let next = self.reuse.try_recv().unwrap_or_default();
-        let chunk = std::mem::replace(&mut self.chunk, next);
-        self.full.send(chunk).map_err(|_| io::Error::other("the digest was given up"))
+        let next = self.reuse.try_recv().unwrap_or_else(|_| Vec::with_capacity(Self::PIECE));
+        let piece = std::mem::replace(&mut self.piece, next);
+        self.written.send(piece).map_err(|_| io::Error::other("the digest was given up"))
     }
 }
 
-impl Write for Hashed<'_> {
+/// Whether `piece` is what the file holds at `offset`, read into `found`.
+fn compare(file: &File, offset: u64, piece: &[u8], found: &mut Vec<u8>) -> io::Result<()> {
+    found.resize(piece.len(), 0);
+    file.read_exact_at(found, offset)?;
+    if found == piece { Ok(()) } else { Err(io::Error::other("it is read back other than it was written")) }
+}
+
+impl Write for Pieces<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let room = Self::CHUNK.saturating_sub(self.chunk.len());
+        let room = Self::PIECE.saturating_sub(self.piece.len());
         let taken = bytes.get(..room).unwrap_or(bytes);
-        self.chunk.extend_from_slice(taken);
-        if self.chunk.len() >= Self::CHUNK {
+        self.piece.extend_from_slice(taken);
+        if self.piece.len() >= Self::PIECE {
             self.put()?;
         }
         Ok(taken.len())
@@ -297,7 +332,7 @@ mod tests {
             out.write_all(content).map_err(failed("write", target))
         })?;
         assert_eq!(digest, sha256(content));
-        whole.publish()
+        whole.publish(|_| Ok(()))
     }
 
     fn names(folder: &Path) -> Vec<String> {
@@ -335,9 +370,34 @@ mod tests {
         fs::remove_file(&target).expect("removed");
         let whole = WholeFile::begin(&target, 1).expect("begun");
         fs::write(&target, "came later").expect("written");
-        assert!(matches!(whole.publish(), Err(FileError::Exists { .. })));
+        let published = whole.publish(|_| Ok::<_, FileError>(()));
+        assert!(matches!(published, Err(FileError::Exists { .. })));
         assert_eq!(fs::read(&target).expect("there"), b"came later");
         assert_eq!(names(folder.path()), ["f"]);
+    }
+
+    #[test]
+    fn a_piece_that_is_found_other_than_it_was_written_is_an_error() {
+        let file = tempfile::tempfile().expect("a file");
+        file.write_all_at(b"what is there", 0).expect("written");
+        let compared = |offset, piece: &str| compare(&file, offset, piece.as_bytes(), &mut Vec::new());
+        assert!(compared(0, "what ").is_ok() && compared(5, "is there").is_ok());
+        assert!(compared(5, "is their").is_err());
+        assert!(compared(8, "there!").is_err());
+    }
+
+    #[test]
+    fn what_the_verdict_is_against_does_not_appear() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let whole = WholeFile::begin(&folder.path().join("f"), 1).expect("begun");
+        whole.write_with_digest(&Progress::default(), |_| Ok::<_, FileError>(())).expect("written");
+        let staged = whole.staged().to_owned();
+        let refused = whole.publish(|path| {
+            assert_eq!(path, staged);
+            Err::<(), _>(FileError::Busy { path: path.to_owned() })
+        });
+        assert!(matches!(refused, Err(FileError::Busy { .. })));
+        assert_eq!(names(folder.path()), [""; 0]);
     }
 
     #[test]

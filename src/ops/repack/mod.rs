@@ -164,8 +164,7 @@ impl Plan<'_> {
             }),
         })?;
         self.source.finish()?;
-        self.read_back(&file, sha256, options, settings)?;
-        file.publish()?;
+        file.publish(|staged| self.read_back(staged, sha256, options, settings))?;
         Ok(Written { size, sha256 })
     }
 
@@ -181,12 +180,12 @@ impl Plan<'_> {
     /// Verifies what was written.
     fn read_back(
         &self,
-        file: &WholeFile,
+        staged: &Path,
         sha256: [u8; 32],
         options: &verify::Options,
         settings: &Settings<'_>,
     ) -> Result<(), RepackError> {
-        let source = Source::open(file.staged())?;
+        let source = Source::open(staged)?;
         let db = Db::open(source.bytes())?;
         let content = Content::Known(sha256);
         let report = verify::check_patched(&source, &db, &db, settings, options, content);

@@ -70,8 +70,7 @@ impl Plan<'_> {
             builder.finish().map_err(SalvageError::from)
         })?;
         self.source.finish()?;
-        let is_sound = self.read_back(&file, sha256, options, settings)?;
-        file.publish()?;
+        let is_sound = file.publish(|staged| self.read_back(staged, sha256, options, settings))?;
         Ok(Saved { written: Written { size, sha256 }, is_sound })
     }
 
@@ -92,12 +91,12 @@ impl Plan<'_> {
     /// Verifies what was written, and says whether nothing in it is suspicious.
     fn read_back(
         &self,
-        file: &WholeFile,
+        staged: &Path,
         sha256: [u8; 32],
         options: &verify::Options,
         settings: &Settings<'_>,
     ) -> Result<bool, SalvageError> {
-        let source = Source::open(file.staged())?;
+        let source = Source::open(staged)?;
         let report =
             verify::verify_written(&source, sha256, settings, options).map_err(|error| match error {
                 OpError::Source(error) => SalvageError::Source(error),
