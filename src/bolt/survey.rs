@@ -151,19 +151,25 @@ impl<'a> Surveyor<'a> {
         root: BucketRoot<'a>,
         mut each: impl FnMut(&[LeafElement<'a>], bool) + Send,
     ) -> Survey<'a> {
-        let map = |elements: &[LeafElement<'a>], whole: bool| ((elements.to_vec(), whole), Trust::Full);
-        self.side_by_side(root, NonZeroUsize::MIN, map, |(elements, whole)| each(&elements, whole))
+        type Leaves<'a> = Vec<(Vec<LeafElement<'a>>, bool)>;
+        let take = |leaves: &mut Leaves<'a>, elements: &[LeafElement<'a>], whole: bool| {
+            leaves.push((elements.to_vec(), whole));
+            Trust::Full
+        };
+        self.side_by_side(root, NonZeroUsize::MIN, take, |leaves| {
+            leaves.iter().for_each(|(elements, whole)| each(elements, *whole));
+        })
     }
 
-    /// Reads the bucket at `root`. `map` gets what could be read of each leaf and whether
-    /// it is whole, and says how far it trusts the leaf. `join` gets what it made of them,
-    /// in order.
-    pub fn side_by_side<T: Send>(
+    /// Reads the bucket at `root`. `take` gets what could be read of each leaf and whether
+    /// it is whole, adds it to the part of a run of leaves, and says how far it trusts the
+    /// leaf. `join` gets the parts, in order.
+    pub fn side_by_side<P: Send + Default>(
         &self,
         root: BucketRoot<'a>,
         threads: NonZeroUsize,
-        map: impl Fn(&[LeafElement<'a>], bool) -> (T, Trust) + Sync,
-        mut join: impl FnMut(T) + Send,
+        take: impl Fn(&mut P, &[LeafElement<'a>], bool) -> Trust + Sync,
+        mut join: impl FnMut(P) + Send,
     ) -> Survey<'a> {
         /// Leaves that are read in one go.
         const RUN: usize = 256;
@@ -173,7 +179,11 @@ impl<'a> Surveyor<'a> {
                 tree::Event::Fault(found) => {
                     if let Some(bounds) = found.lost {
                         let page = found.element.is_none().then_some(found.page);
-                        broken.push(BrokenPage { page, span: KeySpan::of(&bounds) });
+                        let lost = BrokenPage { page, span: KeySpan::of(&bounds) };
+                        // Elements that cannot be read, side by side, lose the same keys.
+                        if page.is_some() || broken.last() != Some(&lost) {
+                            broken.push(lost);
+                        }
                     }
                 }
                 // What else it leads to is not known, so that it vouches for nothing.
@@ -186,34 +196,34 @@ impl<'a> Surveyor<'a> {
             }
         });
         let read = |run: &&[Seen<'a>]| {
-            let mut elements = Vec::new();
-            let read = run.iter().map(|seen| self.leaf(seen, &mut elements, &map));
-            read.collect::<Vec<_>>()
+            let (mut part, mut elements) = (P::default(), Vec::new());
+            let bad = run.iter().filter_map(|seen| self.leaf(seen, &mut elements, &mut part, &take));
+            let bad: Vec<_> = bad.collect();
+            (part, bad)
         };
         let runs: Vec<&[Seen<'a>]> = seen.chunks(RUN).collect();
-        ordered(&runs, threads, read, |run| {
-            for (made, bad) in run {
-                broken.extend(bad);
-                made.into_iter().for_each(&mut join);
-            }
+        ordered(&runs, threads, read, |(part, bad)| {
+            broken.extend(bad);
+            join(part);
         });
         Survey::of(broken)
     }
 
-    /// Reads a leaf, and whether it is broken. Of an inline bucket that has none there is
-    /// nothing to make anything of.
-    fn leaf<T>(
+    /// Adds a leaf to `part`; the page if it is broken. Of an inline bucket that has none
+    /// there is nothing to add.
+    fn leaf<P>(
         &self,
         seen: &Seen<'a>,
         elements: &mut Vec<LeafElement<'a>>,
-        map: &impl Fn(&[LeafElement<'a>], bool) -> (T, Trust),
-    ) -> (Option<T>, Option<BrokenPage<'a>>) {
+        part: &mut P,
+        take: &impl Fn(&mut P, &[LeafElement<'a>], bool) -> Trust,
+    ) -> Option<BrokenPage<'a>> {
         let (page, bounds, root) = match *seen {
             Seen::Leaf { page, bounds, root } => (Ok(page), bounds, root),
             Seen::Inline { bytes, offset } => (Bucket::inline_page(bytes, offset), Bounds::default(), true),
         };
         let Ok(page) = page else {
-            return (None, Some(BrokenPage { page: None, span: KeySpan::of(&bounds) }));
+            return Some(BrokenPage { page: None, span: KeySpan::of(&bounds) });
         };
         let inline = page.id.0 == 0;
         let tail = PageId(page.id.0.saturating_add(1));
@@ -230,14 +240,14 @@ impl<'a> Surveyor<'a> {
             && (root || !elements.is_empty())
             && elements.first().is_none_or(|first| span.contains(first.key()))
             && elements.last().is_none_or(|last| span.contains(last.key()));
-        let (made, trust) = map(elements, whole);
+        let trust = take(part, elements, whole);
         if !whole || trust == Trust::Nothing {
-            return (Some(made), Some(BrokenPage { page: (!inline).then_some(page.id), span }));
+            return Some(BrokenPage { page: (!inline).then_some(page.id), span });
         }
         if !inline && trust == Trust::Full && is_filled_up(&page, elements) {
             let _ = self.whole.insert_run(page.id, page.pages());
         }
-        (Some(made), None)
+        None
     }
 
     /// Everything but the whole leaves met so far, page by page. The metas, too: where they

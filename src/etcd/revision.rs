@@ -87,13 +87,18 @@ impl RevisionKey {
     /// The bytes of the key.
     pub fn to_bytes(self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(18);
+        self.append_to(&mut bytes);
+        bytes
+    }
+
+    /// Appends the bytes of the key.
+    pub(crate) fn append_to(self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&self.revision.main.to_be_bytes());
         bytes.push(b'_');
         bytes.extend_from_slice(&self.revision.sub.to_be_bytes());
         if self.tombstone {
             bytes.push(b't');
         }
-        bytes
     }
 }
 

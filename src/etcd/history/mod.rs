@@ -86,6 +86,16 @@ impl RevisionOrder {
         }
     }
 
+    /// Whether [`follow`](Self::follow) has nothing against a record under some key, which
+    /// its revision and that of the record before tell.
+    pub(crate) fn is_in_order(&self, previous: Option<Revision>, revision: Revision) -> bool {
+        let Revision { main, sub } = revision;
+        let before = previous.unwrap_or(Revision { main: 1, sub: 0 });
+        let is_next = main == before.main && Some(sub) == before.sub.checked_add(1)
+            || sub == 0 && main == before.main.max(self.compact).saturating_add(1);
+        previous != Some(revision) && (main <= self.compact || is_next)
+    }
+
     #[cold]
     fn missing(&self, previous: Option<Revision>, placed: Placed, mut tell: impl FnMut(HistoryFaultKind)) {
         let Placed { revision: Revision { main, sub }, is_bump } = placed;
@@ -251,6 +261,25 @@ mod tests {
     use super::*;
     use crate::bolt::FileOffset;
     use crate::etcd::key_value::{AsWritten, KeyValue};
+
+    #[test]
+    fn what_is_in_order_by_its_revision_is_in_order() {
+        for compact in [0, 1, 3] {
+            let order = RevisionOrder { compact };
+            let all = (0..7).flat_map(|main| (0..3).map(move |sub| Revision { main, sub }));
+            for previous in std::iter::once(None).chain(all.clone().map(Some)) {
+                for revision in
+                    all.clone().filter(|revision| previous.is_none_or(|before| before <= *revision))
+                {
+                    let mut log = HistoryLog::default();
+                    let record = put(revision.main, revision.sub, 1, 1);
+                    order.follow(previous, &record, &mut log);
+                    let case = (compact, previous, revision);
+                    assert_eq!(order.is_in_order(previous, revision), log.is_empty(), "{case:?}");
+                }
+            }
+        }
+    }
 
     fn put(main: i64, sub: i64, create: i64, version: i64) -> Record<'static> {
         let kv = KeyValue {

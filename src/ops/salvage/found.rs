@@ -1,11 +1,12 @@
 //! Records that were found, in and outside of the tree.
 
 use crate::bolt::{Excerpt, FileOffset, LeafElement, PageSize};
-use crate::etcd::history::is_consistent;
 use crate::etcd::key_value::KeyValue;
 use crate::etcd::record::Record;
 use crate::etcd::remnant::{Form, Spot};
 use crate::etcd::revision::{Revision, RevisionKey};
+
+use super::facts::{Facts, Look, State};
 
 /// How a record was found; the first is trusted most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,7 +35,7 @@ pub(super) enum Standing {
     Contested,
 }
 
-/// A record, by its place: 32 bytes.
+/// A record, by its place, and what was seen when it was read: 40 bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Found {
     main: i64,
@@ -43,6 +44,8 @@ pub(super) struct Found {
     at: u64,
     /// Bytes of its message.
     value: u32,
+    /// What it says of itself, if it was read.
+    pub(super) facts: Facts,
     tombstone: bool,
     pub(super) origin: Origin,
     pub(super) standing: Standing,
@@ -52,13 +55,14 @@ pub(super) struct Found {
 
 impl Found {
     /// The record of a leaf element of the tree, if its key is a revision.
-    pub(super) fn of_element(element: &LeafElement<'_>) -> Option<Self> {
+    pub(super) fn of_element(element: &LeafElement<'_>, look: &Look<'_>) -> Option<Self> {
         let RevisionKey { revision, tombstone } = RevisionKey::parse(element.key()).ok()?;
         let value = u32::try_from(element.value().len()).ok().filter(|_| !element.is_bucket)?;
         let at = element.data_offset().0;
         let found = Self::new(revision, tombstone, at, value, Origin::Tree);
-        let sound = Record::parse(element).is_ok_and(|record| is_consistent(&record));
-        Some(Self { origin: if sound { Origin::Tree } else { Origin::Broken }, ..found })
+        let facts = Facts::of(Record::parse(element).ok().as_ref(), look);
+        let origin = if facts.state == State::Sound { Origin::Tree } else { Origin::Broken };
+        Some(Self { origin, facts, ..found })
     }
 
     /// A record that lies somewhere else; whole or not.
@@ -74,7 +78,8 @@ impl Found {
 
     fn new(revision: Revision, tombstone: bool, at: u64, value: u32, origin: Origin) -> Self {
         let Revision { main, sub } = revision;
-        Self { main, sub, at, value, tombstone, origin, standing: Standing::Vouched, latest: false }
+        let (facts, standing) = (Facts::default(), Standing::Vouched);
+        Self { main, sub, at, value, facts, tombstone, origin, standing, latest: false }
     }
 
     /// As one on a page to which the tree leads.
@@ -113,6 +118,11 @@ impl Found {
 
     pub(super) fn tombstone(&self) -> bool {
         self.tombstone
+    }
+
+    /// The key in the bucket.
+    pub(super) fn revision_key(&self) -> RevisionKey {
+        RevisionKey { revision: self.revision(), tombstone: self.tombstone }
     }
 
     /// The element's key and value.

@@ -1,20 +1,22 @@
 //! All that there is in a file: what the tree has, and what lies outside of it.
 
+use std::hash::RandomState;
 use std::num::NonZeroUsize;
 
 use crate::bolt::{Db, Excerpt, LeafElement, PageId, Survey, Surveyor, Trust};
 
 use super::super::verify;
 use super::base::Start;
+use super::facts::Look;
 use super::found::{Found, Origin};
 use super::history::{self, Compacted, History};
 use super::outdated;
 use super::outside::{Outside, Tree, spans};
 use super::prove::merge;
-use super::report::Report;
+use super::report::{Log, Report};
 use super::search::Search;
 use super::small::{self, Small};
-use super::values;
+use super::values::Values;
 
 /// All that was found in a file.
 pub(super) struct Salvage<'a> {
@@ -39,18 +41,21 @@ impl<'a> Salvage<'a> {
             None => Db::with_root(file, start.page_size, PageId(2)).image,
         };
         let surveyor = Surveyor::new(image);
+        let look = Look { file, prefixes: &options.prefixes, hasher: RandomState::new() };
         let mut small = small::read(start.db.as_ref(), &surveyor);
         if start.stale {
             small.is_older();
         }
         let mut records = Vec::new();
-        let mut unreadable = Vec::new();
+        let mut foreign = Log::default();
         let mut survey = Survey::default();
         if let Some(root) = start.key {
-            let read = |elements: &[LeafElement<'a>], whole: bool| read_leaf(elements, whole, file);
-            survey = surveyor.side_by_side(root, threads, read, |(mut found, mut foreign)| {
-                records.append(&mut found);
-                unreadable.append(&mut foreign);
+            let read = |part: &mut OnLeaves, elements: &[LeafElement<'a>], whole: bool| {
+                part.read(elements, whole, &look)
+            };
+            survey = surveyor.side_by_side(root, threads, read, |part| {
+                append(&mut records, part.records);
+                foreign.append(part.foreign);
             });
         }
         let broken = records.iter().filter(|found: &&Found| found.origin == Origin::Broken);
@@ -60,27 +65,28 @@ impl<'a> Salvage<'a> {
         let outside = if sound {
             Outside::default()
         } else {
-            let mut tree = Tree { surveyor: &surveyor, survey: &mut survey, again: &again, threads };
+            let mut tree =
+                Tree { surveyor: &surveyor, survey: &mut survey, again: &again, look: &look, threads };
             Outside::find(file, &start, &mut tree, &mut records, &mut small)
         };
         small.make_usable();
-        // Those of a sound tree are in order.
-        records.sort_by_key(Found::rank);
+        if !records.is_sorted_by_key(Found::rank) {
+            records.sort_unstable_by_key(Found::rank);
+        }
         merge(&mut records, file);
         let (at, known) = small.compacted();
         let compacted = Compacted { at, known };
-        let mut history = history::make(records, file, compacted, outside.records == 0);
+        let mut history = history::make(records, &look, compacted, outside.records == 0, threads);
         outside.lose_torn(file, &mut history);
-        small.leases(&history.leases);
+        let values = Values::read(&history.records, &look, threads);
+        small.leases(&values.leases);
         if history.compact != at || outside.records > 0 && at > 0 {
             small.compact(history.compact);
         }
         let spans = spans(&survey, &outside, &history, compacted);
         let from_outside =
             |found: &&Found| matches!(found.origin, Origin::Page | Origin::Stray | Origin::Pointed);
-        for key in unreadable {
-            small.foreign.push(key);
-        }
+        small.foreign.append(foreign);
         let report = Report {
             base: start.base,
             sound,
@@ -98,7 +104,7 @@ impl<'a> Salvage<'a> {
             gaps: std::mem::take(&mut history.gaps),
             lost: std::mem::take(&mut history.lost),
             doubtful: std::mem::take(&mut history.doubtful),
-            undecodable: values::undecodable(&history.records, file, &options.prefixes, threads),
+            undecodable: values.undecodable,
             digest: None,
             buckets: std::mem::take(&mut small.told),
             leases_made: small.leases_made,
@@ -110,29 +116,46 @@ impl<'a> Salvage<'a> {
     }
 }
 
-/// The records of a leaf of the tree, and keys that are none of records; and how far the
-/// leaf is to be trusted.
-pub(super) fn read_leaf(elements: &[LeafElement<'_>], whole: bool, file: &[u8]) -> (OnLeaf, Trust) {
-    let mut records = Vec::with_capacity(elements.len());
-    let mut foreign = Vec::new();
-    for element in elements {
-        match Found::of_element(element) {
-            Some(found) => records.push(if found.is_cut(file) { found.broken() } else { found }),
-            None => foreign.push(Excerpt::of(element.key())),
-        }
-    }
-    let broken = records.iter().any(|found| found.origin == Origin::Broken);
-    let trust = match foreign.is_empty() {
-        // Data that was moved gives any keys.
-        false => Trust::Nothing,
-        true if broken => Trust::Keys,
-        true => Trust::Full,
-    };
-    if !whole {
-        foreign.clear();
-    }
-    ((records, foreign), trust)
+/// What a run of leaves of the tree holds.
+#[derive(Default)]
+pub(super) struct OnLeaves {
+    pub(super) records: Vec<Found>,
+    /// Keys that are none of records.
+    foreign: Log<Excerpt>,
 }
 
-/// Records, and keys that are none of records.
-type OnLeaf = (Vec<Found>, Vec<Excerpt>);
+impl OnLeaves {
+    /// Adds a leaf; how far it is to be trusted.
+    pub(super) fn read(&mut self, elements: &[LeafElement<'_>], whole: bool, look: &Look<'_>) -> Trust {
+        let (mut broken, mut foreign) = (false, false);
+        for element in elements {
+            match Found::of_element(element, look) {
+                Some(found) => {
+                    let found = if found.is_cut(look.file) { found.broken() } else { found };
+                    broken |= found.origin == Origin::Broken;
+                    self.records.push(found);
+                }
+                None => {
+                    foreign = true;
+                    if whole {
+                        self.foreign.push(Excerpt::of(element.key()));
+                    }
+                }
+            }
+        }
+        match (foreign, broken) {
+            // Data that was moved gives any keys.
+            (true, _) => Trust::Nothing,
+            (false, true) => Trust::Keys,
+            (false, false) => Trust::Full,
+        }
+    }
+}
+
+/// Appends records. There may be so many that room for as many again is too much.
+pub(super) fn append(all: &mut Vec<Found>, mut more: Vec<Found>) {
+    if all.capacity().saturating_sub(all.len()) < more.len() {
+        all.reserve_exact(more.len().max(all.len() / 8));
+    }
+    all.append(&mut more);
+}

@@ -5,16 +5,18 @@
 //! the last one, and below that only the newest record of each key is kept, as a
 //! compaction keeps it. Above nothing is missing.
 
-use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroUsize;
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
-use crate::etcd::history::{HistoryFaultKind, HistoryLog, Lives, RevisionOrder, is_consistent};
+use crate::bolt::ordered;
+use crate::etcd::history::{HistoryFaultKind, HistoryLog, Lives, RevisionOrder};
 use crate::etcd::keyspace::Succession;
 use crate::etcd::record::Record;
 use crate::etcd::revision::Revision;
 
+use super::facts::{Facts, Look, State};
 use super::found::{Found, Origin, Standing};
 use super::report::{Doubt, Doubtful, Log, LostRecord, LostRevisions, WhyLost};
 
@@ -37,8 +39,6 @@ pub(super) struct History {
     pub(super) revision: i64,
     /// Records that were found and are not written: superseded below `compact`.
     pub(super) dropped: u64,
-    /// Leases that live keys are attached to, in order.
-    pub(super) leases: Vec<i64>,
     pub(super) gaps: Log<LostRevisions>,
     /// The last main revision that is known to be lost, or a part of it; 0 if none is.
     pub(super) last_hole: i64,
@@ -52,60 +52,53 @@ const NONE: u32 = u32::MAX;
 /// Makes a history of `records`, which are in order and of which each revision is
 /// there once. `untouched`: they are all of a sound tree, and what its own compaction
 /// left half done stays so.
-pub(super) fn make(mut records: Vec<Found>, file: &[u8], compacted: Compacted, untouched: bool) -> History {
-    let mut history = History { compact: compacted.at, ..History::default() };
-    let mut previous: Option<Revision> = None;
-    records.retain(|found| {
-        let record = found.record(file);
-        let sound = record.as_ref().is_some_and(is_consistent) && previous != Some(found.revision());
-        if sound {
-            previous = Some(found.revision());
-        } else if previous != Some(found.revision()) || found.origin != Origin::Broken {
-            let why = if record.is_some() { WhyLost::Contradictory } else { WhyLost::Unreadable };
-            // Of which key it was is not known, or not to be believed.
-            history.last_hole = history.last_hole.max(found.revision().main);
-            history.lost.push(LostRecord { named: found.named(file), why });
-        }
-        sound
-    });
+pub(super) fn make(
+    mut records: Vec<Found>,
+    look: &Look<'_>,
+    compacted: Compacted,
+    untouched: bool,
+    threads: NonZeroUsize,
+) -> History {
+    let file = look.file;
     // More than 4 billion records: 120 GB for this list alone.
     records.truncate(NONE as usize);
-    let next = succession(&records, file, &mut history, compacted);
+    let Line { next, left_out, mut history, .. } = Line::of(&records, look, compacted, threads);
     let cut = history.compact > compacted.at;
     let keep = !cut && untouched;
     let compact = history.compact;
-    let newer = |index: usize| {
-        let next = next.get(index).copied().filter(|next| *next != NONE)?;
-        records.get(next as usize)
-    };
-    let mut kept = Vec::with_capacity(records.len());
-    for (index, found) in records.iter().enumerate() {
+    let mut left_out = left_out.into_iter().peekable();
+    // Those that stay move to the front; the newer one of a key is still where it was.
+    let mut kept = 0usize;
+    for index in 0..records.len() {
+        if left_out.next_if(|out| *out as usize == index).is_some() {
+            continue;
+        }
+        let Some(found) = records.get(index).copied() else { break };
+        let newer = next.get(index).filter(|next| **next != NONE);
+        let newer = newer.and_then(|next| records.get(*next as usize)).copied();
         let main = found.revision().main;
-        let superseded = newer(index).is_some_and(|newer| newer.revision().main <= compact);
+        let superseded = newer.is_some_and(|newer| newer.revision().main <= compact);
         let stays = keep || main > compact || !superseded && (!found.tombstone() || main == compact);
         if !stays {
             history.dropped = history.dropped.saturating_add(1);
             continue;
         }
-        let latest = newer(index).is_none() && !found.tombstone();
+        let latest = newer.is_none() && !found.tombstone();
         if latest {
             history.live_keys = history.live_keys.saturating_add(1);
         }
-        if let Some(doubt) = doubt(found, newer(index), file, compacted) {
+        if let Some(doubt) = doubt(&found, newer.as_ref(), file, compacted) {
             history.doubtful.push(Doubtful { named: found.named(file), doubt, latest });
         }
-        if let Some(record) =
-            latest.then(|| found.record(file)).flatten().filter(|record| record.kv.lease != 0)
-        {
-            history.leases.push(record.kv.lease);
+        if let Some(place) = records.get_mut(kept) {
+            *place = found.as_latest(latest);
+            kept = kept.saturating_add(1);
         }
-        kept.push(found.as_latest(latest));
     }
-    history.leases.sort_unstable();
-    history.leases.dedup();
-    let last = kept.last().map_or(0, |found| found.revision().main);
+    records.truncate(kept);
+    let last = records.last().map_or(0, |found| found.revision().main);
     history.revision = last.max(compact).max(1);
-    history.records = kept;
+    history.records = records;
     history
 }
 
@@ -134,54 +127,128 @@ fn doubt(found: &Found, newer: Option<&Found>, file: &[u8], compacted: Compacted
     }
 }
 
-/// Links each record with the next of its key, and moves `history.compact` behind the
-/// last hole or contradiction.
-fn succession(records: &[Found], file: &[u8], history: &mut History, compacted: Compacted) -> Vec<u32> {
-    let mut next = vec![NONE; records.len()];
-    let mut newest: HashTable<(u32, u32)> = HashTable::new();
-    let hasher = RandomState::new();
-    let spread = |hash: u32| u64::from(hash) << 32 | u64::from(hash);
-    let (order, lives) = (RevisionOrder { compact: compacted.at }, Lives { compact: compacted.at });
-    let mut before: Option<Revision> = None;
-    for (index, found) in records.iter().enumerate() {
-        let Some(record) = found.record(file) else { continue };
-        let Ok(number) = u32::try_from(index) else { break };
-        let mut log = HistoryLog::default();
-        order.follow(before, &record, &mut log);
-        let gap = !log.is_empty();
-        let at = |index: u32| records.get(index as usize);
-        let hash = hasher.hash_one(record.kv.key) as u32;
-        let same = |(other, index): &(u32, u32)| {
-            *other == hash && at(*index).and_then(|found| found.key(file)) == Some(record.kv.key)
+/// Records, one after the other. Each is linked with the next of its key, and
+/// `history.compact` is moved behind the last hole or contradiction.
+struct Line<'r> {
+    records: &'r [Found],
+    file: &'r [u8],
+    compacted: Compacted,
+    history: History,
+    /// Revision of the record before.
+    before: Option<Revision>,
+    /// The newest record of each key so far, with the key's hash.
+    newest: HashTable<(u32, u32)>,
+    /// For each record the next of its key.
+    next: Vec<u32>,
+    /// Records that are of no use, in order.
+    left_out: Vec<u32>,
+}
+
+impl<'r> Line<'r> {
+    fn of(records: &'r [Found], look: &'r Look<'_>, compacted: Compacted, threads: NonZeroUsize) -> Self {
+        const RUN: usize = 4096;
+        let mut line = Self {
+            records,
+            file: look.file,
+            compacted,
+            history: History { compact: compacted.at, ..History::default() },
+            before: None,
+            newest: HashTable::new(),
+            next: vec![NONE; records.len()],
+            left_out: Vec::new(),
         };
-        let mut previous = None;
-        match newest.entry(spread(hash), same, |(hash, _)| spread(*hash)) {
+        let runs: Vec<&[Found]> = records.chunks(RUN).collect();
+        let facts = |found: &Found| match found.facts.state {
+            State::Unread => Facts::of(found.record(look.file).as_ref(), look),
+            _ => found.facts,
+        };
+        let read = |run: &&[Found]| run.iter().map(facts).collect::<Vec<_>>();
+        let mut number = 0u32;
+        ordered(&runs, threads, read, |facts| {
+            for facts in facts {
+                line.take(number, facts);
+                number = number.saturating_add(1);
+            }
+        });
+        line
+    }
+
+    fn at(&self, number: u32) -> Option<&'r Found> {
+        self.records.get(number as usize)
+    }
+
+    fn take(&mut self, number: u32, facts: Facts) {
+        let Some(found) = self.at(number) else { return };
+        let revision = found.revision();
+        let is_repeated = self.before == Some(revision);
+        if facts.state != State::Sound || is_repeated {
+            if !is_repeated || found.origin != Origin::Broken {
+                let why = match facts.state {
+                    State::Unread | State::Unreadable => WhyLost::Unreadable,
+                    _ => WhyLost::Contradictory,
+                };
+                // Of which key it was is not known, or not to be believed.
+                self.history.last_hole = self.history.last_hole.max(revision.main);
+                self.history.lost.push(LostRecord { named: found.named(self.file), why });
+            }
+            self.left_out.push(number);
+            return;
+        }
+        let compact = self.compacted.at;
+        let (order, lives) = (RevisionOrder { compact }, Lives { compact });
+        let mut log = HistoryLog::default();
+        if !(facts.hash != 0 && order.is_in_order(self.before, revision))
+            && let Some(record) = found.record(self.file)
+        {
+            order.follow(self.before, &record, &mut log);
+        }
+        self.before = Some(revision);
+        let is_gap = !log.is_empty();
+        let previous = self.link(number, facts.hash, found);
+        // Nothing has to be there before the first write of a key, nor below a compaction.
+        if (previous.is_some() || !facts.begins && revision.main > compact)
+            && let Some(record) = found.record(self.file)
+        {
+            let previous = previous.and_then(|previous| previous.record(self.file));
+            lives.follow(&mut log, previous.as_ref(), &record);
+        }
+        if log.is_empty() {
+            return;
+        }
+        if let Some(record) = found.record(self.file) {
+            lose(&mut self.history, found, &record, &log, self.compacted, self.file);
+        }
+        if is_gap {
+            let main = revision.main;
+            // A whole revision that is missing lies before this one, a part of one in it.
+            let in_it = revision.sub != 0 || log.kinds().any(|(code, ..)| code == "sub-revision-gap");
+            let behind = if in_it { main } else { main.saturating_sub(1) };
+            self.history.compact = self.history.compact.max(behind);
+        }
+    }
+
+    /// Links a record to the one before it of its key, which is returned if it is a write.
+    fn link(&mut self, number: u32, hash: u32, found: &Found) -> Option<&'r Found> {
+        let (records, file) = (self.records, self.file);
+        let spread = |hash: u32| u64::from(hash) << 32 | u64::from(hash);
+        let key = |number: u32| records.get(number as usize).and_then(|found| found.key(file));
+        // Keys are read only where hashes agree.
+        let is_same = |(other, newest): &(u32, u32)| *other == hash && key(*newest) == found.key(file);
+        match self.newest.entry(spread(hash), is_same, |(hash, _)| spread(*hash)) {
+            Entry::Vacant(slot) => {
+                slot.insert((hash, number));
+                None
+            }
             Entry::Occupied(mut slot) => {
                 let (_, newest) = slot.get_mut();
                 let earlier = std::mem::replace(newest, number);
-                if let Some(link) = next.get_mut(earlier as usize) {
+                if let Some(link) = self.next.get_mut(earlier as usize) {
                     *link = number;
                 }
-                previous = at(earlier).filter(|earlier| !earlier.tombstone());
-            }
-            Entry::Vacant(slot) => {
-                slot.insert((hash, number));
+                records.get(earlier as usize).filter(|earlier| !earlier.tombstone())
             }
         }
-        let previous = previous.and_then(|found| found.record(file));
-        lives.follow(&mut log, previous.as_ref(), &record);
-        if !log.is_empty() {
-            lose(history, found, &record, &log, compacted, file);
-        }
-        if gap {
-            let main = record.revision.main;
-            // A whole revision that is missing lies before this one, a part of one in it.
-            let in_it = record.revision.sub != 0 || log.kinds().any(|(code, ..)| code == "sub-revision-gap");
-            history.compact = history.compact.max(if in_it { main } else { main.saturating_sub(1) });
-        }
-        before = Some(record.revision);
     }
-    next
 }
 
 /// Takes down what a record says of others that are not there.

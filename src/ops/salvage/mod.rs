@@ -13,10 +13,13 @@
 //! **Memory:** at most 100 bytes for each record, one bit in four for each page, and the
 //! entries of the small buckets.
 //!
-//! Pages are read and bytes are searched side by side; what is one line of history is put
-//! together by one thread, while another computes the digest of what was read.
+//! Pages are read, bytes are searched and records are looked into side by side; what is one
+//! line of history is put together by whichever thread has the next run of it. The digest of
+//! what is read is computed beside all that. What is written is hashed and compared piece by
+//! piece on a second thread, and verified while the disk takes it.
 
 mod base;
+mod facts;
 mod found;
 mod gather;
 mod history;
@@ -97,14 +100,15 @@ pub fn plan<'a>(
     settings: &Settings<'_>,
 ) -> Result<Plan<'a>, SalvageError> {
     let file = source.bytes();
-    let work = |threads| Salvage::of(file, threads, options);
+    // Nothing waits for the digest, so that it gets no core to itself.
+    let work = || Salvage::of(file, settings.threads, options);
     let mut found = match Db::open(file) {
         Ok(db) => {
-            let (hashed, mut found) = digest::alongside(source, &db, Content::IfStored, settings, work);
+            let (hashed, mut found) = digest::alongside(source, &db, Content::IfStored, settings, |_| work());
             found.report.digest = Some(hashed.verdict);
             found
         }
-        Err(_) => work(settings.threads),
+        Err(_) => work(),
     };
     found.history.records.shrink_to_fit();
     source.finish()?;

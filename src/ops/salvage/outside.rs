@@ -7,8 +7,9 @@ use crate::bolt::{BucketRoot, KeySpan, LeafElement, PageId, PageSize, Survey, Su
 use crate::etcd::revision::{Revision, RevisionKey};
 
 use super::base::Start;
+use super::facts::Look;
 use super::found::Found;
-use super::gather::read_leaf;
+use super::gather::{OnLeaves, append};
 use super::history::{Compacted, History};
 use super::prove::{adopt, prove};
 use super::report::{LostRecord, LostSpan, WhyLost};
@@ -20,6 +21,7 @@ pub(super) struct Tree<'t, 'a> {
     pub(super) surveyor: &'t Surveyor<'a>,
     pub(super) survey: &'t mut Survey<'a>,
     pub(super) again: &'t [(i64, i64, bool)],
+    pub(super) look: &'t Look<'t>,
     pub(super) threads: NonZeroUsize,
 }
 
@@ -44,8 +46,8 @@ impl Outside {
     ) -> Self {
         let page_size: PageSize = start.page_size;
         let size = file.len() as u64;
-        let Tree { surveyor, survey, again, threads } = tree;
-        let (again, threads) = (*again, *threads);
+        let Tree { surveyor, survey, again, look, threads } = tree;
+        let (again, look, threads) = (*again, *look, *threads);
         let mut adopted = None;
         let mut remains = Search { file, page_size, survey, again, threads }.remains(&surveyor.rest(size));
         if survey.lost().contains(&KeySpan { lower: b"", upper: None }) {
@@ -53,9 +55,11 @@ impl Outside {
             if let Some((top, first)) = adopt(&search, &remains) {
                 let root = BucketRoot::Tree(top);
                 let image = search.image();
-                let read = |elements: &[LeafElement<'a>], whole: bool| read_leaf(elements, whole, file);
-                **survey = Surveyor::new(image).side_by_side(root, threads, read, |(mut found, _)| {
-                    records.append(&mut found);
+                let read = |part: &mut OnLeaves, elements: &[LeafElement<'a>], whole: bool| {
+                    part.read(elements, whole, look)
+                };
+                **survey = Surveyor::new(image).side_by_side(root, threads, read, |part| {
+                    append(records, part.records);
                 });
                 survey.begin_at(first);
                 // Had there been a newer one, and it is lost, nothing would tell.
@@ -83,7 +87,7 @@ impl Outside {
             adopted,
             healed: std::mem::take(&mut remains.healed),
         };
-        records.append(&mut found);
+        append(records, found);
         outside
     }
 

@@ -91,7 +91,10 @@ pub(super) fn adopt<'a>(search: &Search<'_, 'a>, remains: &Remains) -> Option<(P
         let mut records = 0usize;
         let surveyor = Surveyor::new(image);
         let root = BucketRoot::Tree(*id);
-        let count = |elements: &[LeafElement<'a>], _: bool| (elements.len(), Trust::Full);
+        let count = |count: &mut usize, elements: &[LeafElement<'a>], _: bool| {
+            *count = count.saturating_add(elements.len());
+            Trust::Full
+        };
         let survey = surveyor
             .side_by_side(root, search.threads, count, |count| records = records.saturating_add(count));
         (survey.is_whole()).then_some((records, *id))

@@ -1,4 +1,5 @@
-//! Values that were saved and are broken inside: the pages around them say nothing of it.
+//! Values that were saved and are broken inside, of which the pages around them say
+//! nothing; and the leases that keys are attached to.
 
 use std::num::NonZeroUsize;
 
@@ -7,8 +8,18 @@ use crate::kube::envelope::{Envelope, check_shape};
 use crate::kube::object::{self, Object};
 use crate::kube::registry_key::{Prefixes, RegistryKey};
 
+use super::facts::{Frame, Look};
 use super::found::{Found, Origin, Standing};
 use super::report::{Log, Undecodable};
+
+/// What is in the records.
+#[derive(Default)]
+pub(super) struct Values {
+    /// Values of Kubernetes' keys that are no objects.
+    pub(super) undecodable: Log<Undecodable>,
+    /// Leases that live keys are attached to, in order.
+    pub(super) leases: Vec<i64>,
+}
 
 /// What a run of records came to.
 #[derive(Default)]
@@ -17,41 +28,55 @@ struct Seen {
     broken: Log<Undecodable>,
     /// What no server writes for an object.
     strange: Log<Undecodable>,
+    leases: Vec<i64>,
 }
 
-/// Finds the values of Kubernetes' keys among `records` that are no objects. Of records
-/// that the tree leads to the frame is looked at, as `verify` does; the others are
-/// decoded to the end.
-pub(super) fn undecodable(
-    records: &[Found],
-    file: &[u8],
-    prefixes: &Prefixes,
-    threads: NonZeroUsize,
-) -> Log<Undecodable> {
-    const RUN: usize = 4096;
-    let runs: Vec<&[Found]> = records.chunks(RUN).collect();
-    let mut all = Seen::default();
-    let look = |run: &&[Found]| {
-        let mut seen = Seen::default();
-        run.iter().for_each(|found| seen.look(found, file, prefixes));
-        seen
-    };
-    ordered(&runs, threads, look, |seen: Seen| {
-        all.objects = all.objects.saturating_add(seen.objects);
-        all.broken.append(seen.broken);
-        all.strange.append(seen.strange);
-    });
-    // Someone else's keys may begin with /registry/ as well.
-    if all.objects > 0 {
-        all.broken.append(all.strange);
+impl Values {
+    /// Reads those of `records`. Of such that the tree leads to the frame is looked at, as
+    /// `verify` does, which was done when they were met; the others are decoded to the end.
+    pub(super) fn read(records: &[Found], look: &Look<'_>, threads: NonZeroUsize) -> Self {
+        let Look { file, prefixes, .. } = *look;
+        const RUN: usize = 4096;
+        let runs: Vec<&[Found]> = records.chunks(RUN).collect();
+        let mut all = Seen::default();
+        let read = |run: &&[Found]| {
+            let mut seen = Seen::default();
+            run.iter().for_each(|found| seen.look(found, file, prefixes));
+            seen.leases.sort_unstable();
+            seen.leases.dedup();
+            seen
+        };
+        ordered(&runs, threads, read, |mut seen: Seen| {
+            all.objects = all.objects.saturating_add(seen.objects);
+            all.broken.append(seen.broken);
+            all.strange.append(seen.strange);
+            all.leases.append(&mut seen.leases);
+        });
+        // Someone else's keys may begin with /registry/ as well.
+        if all.objects > 0 {
+            all.broken.append(all.strange);
+        }
+        all.leases.sort_unstable();
+        all.leases.dedup();
+        Self { undecodable: all.broken, leases: all.leases }
     }
-    all.broken
 }
 
 impl Seen {
     fn look(&mut self, found: &Found, file: &[u8], prefixes: &Prefixes) {
+        let is_trusted = found.origin == Origin::Tree && found.standing == Standing::Vouched;
+        let is_known = is_trusted && found.facts.frame != Frame::Strange;
+        if is_known {
+            self.objects = self.objects.saturating_add(u64::from(found.facts.frame == Frame::Object));
+        }
+        if is_known && !(found.latest && found.facts.leased) {
+            return;
+        }
         let Some(record) = found.record(file).filter(|record| !record.tombstone) else { return };
-        if prefixes.strip(record.kv.key).is_none() {
+        if found.latest && record.kv.lease != 0 {
+            self.leases.push(record.kv.lease);
+        }
+        if is_known || prefixes.strip(record.kv.key).is_none() {
             return;
         }
         let told = |why: String| Undecodable { named: found.named(file), why, latest: found.latest };
@@ -66,7 +91,6 @@ impl Seen {
         match envelope {
             Envelope::Protobuf(_) | Envelope::Json(_) | Envelope::Cbor(_) => {
                 self.objects = self.objects.saturating_add(1);
-                let is_trusted = found.origin == Origin::Tree && found.standing == Standing::Vouched;
                 if is_trusted || !is_object() {
                     return;
                 }
