@@ -158,6 +158,10 @@ impl<'a> Table<'a> {
             return;
         }
         let Ok(index) = u32::try_from(found.len()) else { return };
+        // There may be so many that room for as many again is too much.
+        if found.len() == found.capacity() {
+            found.reserve_exact((found.len() / 8).max(64));
+        }
         found.push(new);
         self.table.insert_unique(met.hash, (met.hash, index), |(hash, _)| *hash);
     }
