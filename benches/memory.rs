@@ -36,11 +36,7 @@ fn measure(name: &str, count: u64, work: impl FnOnce()) {
     HEAP.reset_peak_usage();
     work();
     let peak = HEAP.peak_usage().saturating_sub(before);
-    println!(
-        "{name:18} {:8.1} MiB   {:6.1} bytes each",
-        peak as f64 / 1048576.0,
-        peak as f64 / count as f64
-    );
+    println!("{name:18} {:8.1} MiB   {:6.1} bytes each", peak as f64 / 1048576.0, peak as f64 / count as f64);
 }
 
 fn main() {
