@@ -62,7 +62,10 @@ pub(super) fn make(
     let file = look.file;
     // More than 4 billion records: 120 GB for this list alone.
     records.truncate(NONE as usize);
-    let Line { next, left_out, mut history, .. } = Line::of(&records, look, compacted, threads);
+    let Line { next, left_out, mut unusable, mut history, .. } = Line::of(&records, look, compacted, threads);
+    // What is lost for certain is told first.
+    unusable.append(std::mem::take(&mut history.lost));
+    history.lost = unusable;
     let cut = history.compact > compacted.at;
     let keep = !cut && untouched;
     let compact = history.compact;
@@ -142,6 +145,7 @@ struct Line<'r> {
     next: Vec<u32>,
     /// Records that are of no use, in order.
     left_out: Vec<u32>,
+    unusable: Log<LostRecord>,
 }
 
 impl<'r> Line<'r> {
@@ -156,6 +160,7 @@ impl<'r> Line<'r> {
             newest: HashTable::new(),
             next: vec![NONE; records.len()],
             left_out: Vec::new(),
+            unusable: Log::default(),
         };
         let runs: Vec<&[Found]> = records.chunks(RUN).collect();
         let facts = |found: &Found| match found.facts.state {
@@ -189,7 +194,7 @@ impl<'r> Line<'r> {
                 };
                 // Of which key it was is not known, or not to be believed.
                 self.history.last_hole = self.history.last_hole.max(revision.main);
-                self.history.lost.push(LostRecord { named: found.named(self.file), why });
+                self.unusable.push(LostRecord { named: found.named(self.file), why });
             }
             self.left_out.push(number);
             return;
