@@ -608,7 +608,6 @@ bytes! {
     } => [
         "data-lost tree/elements-too-large page 14, element 1",
         "data-lost history/revision-gap page 8",
-        "suspicious history/version-step x5 page 8",
     ];
     a_separator_outside_its_page sample(), |b| {
         let at = b.element(BRANCH, 2);

@@ -221,7 +221,7 @@ fn sentences_fit_the_terminal_and_stay_whole_in_a_pipe() {
         ] {
             let seen = shown(columns, args, last);
             // A path or a digest is longer than some terminals, and a table is a table.
-            let long = |line: &&str| line.chars().count() > usize::from(columns) && line.contains(' ');
+            let long = |line: &&str| line.chars().count() > usize::from(columns) && line.trim().contains(' ');
             // And what may be copied stays in one piece.
             let is_word = |line: &&str| {
                 line.trim_start().starts_with('`') || line.split_whitespace().any(|word| word.len() > 36)

@@ -25,7 +25,7 @@ pub trait Succession<'a>: Sync {
     /// Whether it wants to be told: reading records again is not free.
     const ACTIVE: bool;
     /// `previous` is the record that `current` replaces; `None` if the key was
-    /// not alive. Nothing is told of the first write of a key that was not alive.
+    /// not alive.
     fn follow(&self, log: &mut Self::Log, previous: Option<&Record<'a>>, current: &Record<'a>);
 }
 
@@ -94,8 +94,6 @@ pub struct Met {
     hash: u32,
     range: u16,
     tombstone: bool,
-    /// Whether it says to be the first write of its key.
-    is_first: bool,
     offset: FileOffset,
 }
 
@@ -194,9 +192,7 @@ impl<'a, S: Succession<'a>> RecordFold<'a> for KeyspaceFold<'a, S> {
         }
         let hash = self.hasher.hash_one(key) as u32;
         let range = self.ranges.number_of(key);
-        let (tombstone, offset) = (record.tombstone, record.offset);
-        let is_first = !tombstone && record.kv.version == 1;
-        part.met.push(Met { hash, range, tombstone, is_first, offset });
+        part.met.push(Met { hash, range, tombstone: record.tombstone, offset: record.offset });
     }
 
     fn join(&self, total: &mut Self::Total, part: KeyspacePart) {
@@ -224,9 +220,7 @@ impl<'a, L> Keyspace<'a, L> {
                 && key_at(&image, slot.offset()).is_some_and(|key| key_at(&image, met.offset) == Some(key))
         };
         let entry = self.table.entry(spread(met.hash), same, |slot| spread(slot.hash));
-        let is_plain = met.is_first && matches!(entry, Entry::Vacant(_));
         if S::ACTIVE
-            && !is_plain
             && let Some(current) = Record::at(&image, met.offset)
         {
             let previous = match &entry {
