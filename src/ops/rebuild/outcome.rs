@@ -3,7 +3,7 @@
 use super::super::verify::Facts;
 use super::{Changes, Concerns, LeftOutLog, Unmatched};
 
-/// Why a [`Rebuild`] is not to be carried out.
+/// Why a [`Rebuild`](super::Rebuild) is not to be carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Nothing is left.
