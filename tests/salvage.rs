@@ -181,6 +181,38 @@ fn a_count_that_is_too_small_or_too_large_hides_nothing() {
 }
 
 #[test]
+fn an_element_that_cannot_be_read_costs_no_more_than_itself() {
+    let truth = sample();
+    for leaf in truth.leaves().iter().copied() {
+        let mains: Vec<i64> = on_page(&truth, leaf).keys().map(|key| main_of(key)).collect();
+        for (index, main) in mains.iter().enumerate() {
+            let mut built = sample();
+            // Its key would reach out of the page; its data are where they were.
+            let at = built.element(leaf, index) + 8;
+            built.set(at, &[0xff; 4]);
+            let report = all_saved(&truth.file, &built.file);
+            assert!(report.is_complete() && !report.latest_affected(), "{leaf} {index}: {report:#?}");
+
+            // Nothing of it is left, and all others are.
+            let (from, element) = (truth.data(leaf, index), truth.element(leaf, index));
+            let size = truth.word(element + 8) + truth.word(element + 12);
+            built.file[from..from + size as usize].fill(0);
+            let (report, saved) = checked(&truth.file, &built.file);
+            let newer = |records: Records| -> Records {
+                records
+                    .into_iter()
+                    .filter(|(key, _)| main_of(key) > report.compact_after.max(*main))
+                    .collect()
+            };
+            assert!(newer(saved) == newer(records(&truth.file)), "{leaf} {index}: {report:#?}");
+            assert!(!report.is_complete() && report.latest_affected(), "{leaf} {index}: {report:#?}");
+            let is_last = *main == 61;
+            assert_eq!(report.outdated.last_lost, (!is_last).then_some(*main), "{leaf} {index}");
+        }
+    }
+}
+
+#[test]
 fn pages_that_changed_places_are_put_in_order() {
     let (truth, mut built) = (sample(), sample());
     let (one, other) = (built.at(LEAF, 0), built.at(NEXT_LEAF, 0));

@@ -386,3 +386,10 @@ impl FaultLog {
         faults
     }
 }
+
+impl FaultKind {
+    /// Whether elements may be missing from the page, and nothing tells how many.
+    pub(crate) fn may_hide_elements(&self) -> bool {
+        matches!(self, Self::ElementsHidden { .. } | Self::ElementsApart { .. })
+    }
+}

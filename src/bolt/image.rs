@@ -160,7 +160,6 @@ impl<'a> Image<'a> {
 
     /// The leaf page image inside an inline bucket's value.
     pub(crate) fn inline_page(bytes: &'a [u8], offset: FileOffset) -> Option<Page<'a>> {
-        debug_assert!(bytes.len() >= HEADER_SIZE);
         let header = RawHeader::read(bytes)?;
         Some(Page {
             id: PageId(0),

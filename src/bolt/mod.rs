@@ -57,7 +57,7 @@ pub use relic::{Relic, RelicElement, RelicKind, RelicPart, page_begins, relic_jo
 pub use sample::sample;
 pub(crate) use survey::buckets_of_root;
 pub use survey::{
-    BrokenPage, Edges, KeySpan, Survey, Surveyor, Trust, inline_entries, vacancies, whole_leaf,
+    BrokenPage, Edges, KeySpan, LostKeys, Survey, Surveyor, Trust, inline_entries, vacancies, whole_leaf,
 };
 pub use unreached::{Gap, GapKind, Unreached, all_unreached, walk_unreached};
 pub use walk::{

@@ -303,6 +303,13 @@ impl Relic {
         start.checked_add(length).and_then(|end| file.get(start..end)).unwrap_or_default()
     }
 
+    /// Whether a leaf had as many elements as these: the first key stands right behind a
+    /// table of so many.
+    pub fn is_counted(&self, elements: &[RelicElement<'_>]) -> bool {
+        let table = (elements.len() as u64).saturating_add(1).saturating_mul(HEADER_SIZE as u64);
+        elements.first().is_some_and(|first| first.offset.0 == self.start.0.saturating_add(table))
+    }
+
     /// Hands over all that is in it, `file` being the whole file.
     ///
     /// Elements together have no more bytes than the page: of such that overlap only

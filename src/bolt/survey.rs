@@ -4,7 +4,9 @@
 //! A leaf vouches for all keys between its separators if it is *whole*: as bbolt writes
 //! leaves, that is with its keys in order and inside those bounds, and with the data of
 //! its elements right behind the table and without gaps. Then a key that is not on it
-//! was not in the bucket. Of any other leaf each element stands for itself.
+//! was not in the bucket. Of any other leaf two elements that follow each other in its
+//! table and in its data still vouch for the keys between them; nothing vouches for those
+//! around an element that cannot be read.
 
 use std::num::NonZeroUsize;
 
@@ -52,6 +54,24 @@ pub struct BrokenPage<'a> {
     pub span: KeySpan<'a>,
 }
 
+/// Keys that are lost with a page, or with some elements of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LostKeys<'a> {
+    /// The page; none if what should lead to it is broken.
+    pub page: Option<PageId>,
+    /// Where they were.
+    pub span: KeySpan<'a>,
+    /// How many keys there were, the one that can be read at its beginning included; none
+    /// if nothing tells.
+    pub count: Option<u64>,
+}
+
+impl<'a> From<BrokenPage<'a>> for LostKeys<'a> {
+    fn from(BrokenPage { page, span }: BrokenPage<'a>) -> Self {
+        Self { page, span, count: None }
+    }
+}
+
 /// What is left of a bucket's tree. Without a tree, that is nothing.
 #[derive(Debug, Clone)]
 pub struct Survey<'a> {
@@ -59,18 +79,22 @@ pub struct Survey<'a> {
     lost: Vec<KeySpan<'a>>,
     /// Pages that are broken.
     pub broken: Vec<BrokenPage<'a>>,
+    /// What is lost with them.
+    pub lost_keys: Vec<LostKeys<'a>>,
 }
 
 impl Default for Survey<'_> {
     fn default() -> Self {
-        Self { lost: vec![KeySpan { lower: b"", upper: None }], broken: Vec::new() }
+        Self { lost: vec![KeySpan { lower: b"", upper: None }], broken: Vec::new(), lost_keys: Vec::new() }
     }
 }
 
 impl<'a> Survey<'a> {
-    fn of(broken: Vec<BrokenPage<'a>>) -> Self {
-        let mut survey = Self { lost: Vec::new(), broken };
-        survey.lose(survey.broken.iter().map(|broken| broken.span).collect());
+    fn of(broken: Vec<BrokenPage<'a>>, mut lost_keys: Vec<LostKeys<'a>>) -> Self {
+        lost_keys.sort_by_key(|lost| lost.span.lower);
+        let spans = lost_keys.iter().map(|lost| lost.span).collect();
+        let mut survey = Self { lost: Vec::new(), broken, lost_keys };
+        survey.lose(spans);
         survey
     }
 
@@ -94,8 +118,10 @@ impl<'a> Survey<'a> {
     /// Takes back what it says of keys below `first`.
     pub(crate) fn begin_at(&mut self, first: &'a [u8]) {
         let mut lost = std::mem::take(&mut self.lost);
-        lost.push(KeySpan { lower: b"", upper: Some(first) });
+        let span = KeySpan { lower: b"", upper: Some(first) };
+        lost.push(span);
         self.lose(lost);
+        self.lost_keys.insert(0, LostKeys { page: None, span, count: None });
     }
 
     fn lose(&mut self, mut spans: Vec<KeySpan<'a>>) {
@@ -113,14 +139,14 @@ impl<'a> Survey<'a> {
 }
 
 /// How far a whole leaf is trusted by who knows what belongs on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trust {
     /// It holds what it should, and all keys for which it vouches.
     Full,
     /// It vouches for its keys; but its bytes are to be searched, as any others.
     Keys,
-    /// It vouches for nothing.
-    Nothing,
+    /// The elements at these indices, in order, have keys that cannot be theirs.
+    Except(Vec<u32>),
 }
 
 /// Surveys buckets of one file, each page for one of them.
@@ -173,16 +199,16 @@ impl<'a> Surveyor<'a> {
     ) -> Survey<'a> {
         /// Leaves that are read in one go.
         const RUN: usize = 256;
-        let mut broken = Vec::new();
+        let (mut broken, mut lost): (Vec<BrokenPage<'a>>, Vec<LostKeys<'a>>) = Default::default();
         let seen = tree::careful(&self.image, &self.claimed, root, &mut BranchCount::default(), |event| {
             match event {
                 tree::Event::Fault(found) => {
                     if let Some(bounds) = found.lost {
                         let page = found.element.is_none().then_some(found.page);
-                        let lost = BrokenPage { page, span: KeySpan::of(&bounds) };
+                        let page = BrokenPage { page, span: KeySpan::of(&bounds) };
                         // Elements that cannot be read, side by side, lose the same keys.
-                        if page.is_some() || broken.last() != Some(&lost) {
-                            broken.push(lost);
+                        if page.page.is_some() || broken.last() != Some(&page) {
+                            broken.push(page);
                         }
                     }
                 }
@@ -195,6 +221,7 @@ impl<'a> Surveyor<'a> {
                 }
             }
         });
+        lost.extend(broken.iter().copied().map(LostKeys::from));
         let read = |run: &&[Seen<'a>]| {
             let (mut part, mut elements) = (P::default(), Vec::new());
             let bad = run.iter().filter_map(|seen| self.leaf(seen, &mut elements, &mut part, &take));
@@ -203,27 +230,31 @@ impl<'a> Surveyor<'a> {
         };
         let runs: Vec<&[Seen<'a>]> = seen.chunks(RUN).collect();
         ordered(&runs, threads, read, |(part, bad)| {
-            broken.extend(bad);
+            for (page, keys) in bad {
+                broken.push(page);
+                lost.extend(keys);
+            }
             join(part);
         });
-        Survey::of(broken)
+        Survey::of(broken, lost)
     }
 
-    /// Adds a leaf to `part`; the page if it is broken. Of an inline bucket that has none
-    /// there is nothing to add.
+    /// Adds a leaf to `part`; the page and what is lost with it, if it is broken. Of an
+    /// inline bucket that has none there is nothing to add.
     fn leaf<P>(
         &self,
         seen: &Seen<'a>,
         elements: &mut Vec<LeafElement<'a>>,
         part: &mut P,
         take: &impl Fn(&mut P, &[LeafElement<'a>], bool) -> Trust,
-    ) -> Option<BrokenPage<'a>> {
+    ) -> Option<(BrokenPage<'a>, Vec<LostKeys<'a>>)> {
         let (page, bounds, root) = match *seen {
             Seen::Leaf { page, bounds, root } => (Ok(page), bounds, root),
             Seen::Inline { bytes, offset } => (Bucket::inline_page(bytes, offset), Bounds::default(), true),
         };
         let Ok(page) = page else {
-            return Some(BrokenPage { page: None, span: KeySpan::of(&bounds) });
+            let broken = BrokenPage { page: None, span: KeySpan::of(&bounds) };
+            return Some((broken, vec![broken.into()]));
         };
         let inline = page.id.0 == 0;
         let tail = PageId(page.id.0.saturating_add(1));
@@ -234,15 +265,19 @@ impl<'a> Surveyor<'a> {
             Some(shared) => page.cut(shared.0.saturating_sub(page.id.0), self.image.page_size().bytes()),
         };
         let span = KeySpan::of(&bounds);
+        let alone = shared.is_none() && !is_overwritten(&page, self.image.page_size());
         let whole = read(&page, elements)
-            && shared.is_none()
-            && !is_overwritten(&page, self.image.page_size())
+            && alone
             && (root || !elements.is_empty())
             && elements.first().is_none_or(|first| span.contains(first.key()))
             && elements.last().is_none_or(|last| span.contains(last.key()));
         let trust = take(part, elements, whole);
-        if !whole || trust == Trust::Nothing {
-            return Some(BrokenPage { page: (!inline).then_some(page.id), span });
+        let except = if let Trust::Except(except) = &trust { except.as_slice() } else { &[] };
+        if !whole || !except.is_empty() {
+            let broken = BrokenPage { page: (!inline).then_some(page.id), span };
+            elements.retain(|element| except.binary_search(&element.index).is_err());
+            let between = if alone { lost_between(&page, elements, broken) } else { None };
+            return Some((broken, between.unwrap_or_else(|| vec![broken.into()])));
         }
         if !inline && trust == Trust::Full && is_filled_up(&page, elements) {
             let _ = self.whole.insert_run(page.id, page.pages());
@@ -273,6 +308,43 @@ impl<'a> Surveyor<'a> {
         }
         gaps
     }
+}
+
+/// The keys of a leaf for which the elements that can be read do not vouch; none if these
+/// do not fit each other, so that nothing tells which of them is right.
+fn lost_between<'a>(
+    page: &Page<'a>,
+    elements: &[LeafElement<'a>],
+    broken: BrokenPage<'a>,
+) -> Option<Vec<LostKeys<'a>>> {
+    let mut lost = Vec::new();
+    let mut lower = broken.span.lower;
+    // What the next element has to be, and where its data begin.
+    let (mut index, mut next) = (0, page.offset.0.saturating_add(page.table_end() as u64));
+    for element in elements {
+        let (key, start) = (element.key(), element.data_offset().0);
+        let is_in_order = if index == 0 { key >= lower } else { key > lower };
+        if !is_in_order || !broken.span.contains(key) || start < next {
+            return None;
+        }
+        if (element.index, start) != (index, next) {
+            // Elements without data were not on this page.
+            let missing = (start > next).then(|| element.index.saturating_sub(index));
+            let count =
+                missing.filter(|count| *count > 0).map(|count| count.saturating_add(u32::from(index > 0)));
+            let span = KeySpan { lower, upper: Some(key) };
+            lost.push(LostKeys { page: broken.page, span, count: count.map(u64::from) });
+        }
+        lower = key;
+        index = element.index.saturating_add(1);
+        next = start.saturating_add(element.key_value().len() as u64);
+    }
+    let missing = u32::from(page.count).saturating_sub(index);
+    if missing > 0 || elements.is_empty() || !is_filled_up(page, elements) {
+        let count = (missing > 0 && index > 0).then(|| u64::from(missing).saturating_add(1));
+        lost.push(LostKeys { page: broken.page, span: KeySpan { lower, upper: broken.span.upper }, count });
+    }
+    Some(lost)
 }
 
 /// Whether another leaf stands where the page goes on behind its first page.
@@ -413,7 +485,10 @@ mod tests {
     }
 
     fn survey<'a>(spans: &[KeySpan<'a>]) -> Survey<'a> {
-        Survey::of(spans.iter().map(|span| BrokenPage { page: None, span: *span }).collect())
+        Survey::of(
+            Vec::new(),
+            spans.iter().map(|span| LostKeys { page: None, span: *span, count: None }).collect(),
+        )
     }
 
     #[test]
@@ -427,6 +502,13 @@ mod tests {
         }
         survey.begin_at(b"n");
         assert_eq!(survey.lost(), [span(b"", Some(b"p")), lost[2]]);
+    }
+
+    #[test]
+    fn bytes_that_are_too_few_for_a_page_hold_no_entry() {
+        for size in 0..HEADER_SIZE {
+            assert!(inline_entries(&[0xff; HEADER_SIZE][..size]).is_empty());
+        }
     }
 
     #[test]

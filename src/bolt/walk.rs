@@ -55,7 +55,7 @@ impl WalkReport {
         let here = |fault: &&Fault| match &fault.bucket {
             Some(top) => **top == *name,
             // What is lost of the root are names of buckets.
-            None => bucket.is_none() && fault.lost.is_some(),
+            None => bucket.is_none() && (fault.lost.is_some() || fault.kind.may_hide_elements()),
         };
         bucket.is_none_or(|bucket| bucket.keys == 0) && self.faults.sorted().iter().any(here)
     }

@@ -167,7 +167,10 @@ pub(crate) fn meaning(code: &str) -> (&'static str, Option<&'static str>) {
                 "Restore it with the tools of the etcd that wrote it, or downgrade that cluster before it is backed up.",
             ),
         ),
-        "missing-bucket" => ("No etcd has ever started on this database, or it is not of etcd.", None),
+        "missing-bucket" => (
+            "etcd makes this bucket before it keeps anything: without it no etcd has ever started on this database, it is not of etcd, or the bucket's name is damaged.",
+            None,
+        ),
         "entry" => (
             "An entry of a small bucket is not what etcd keeps there; etcd may refuse to start on it.",
             Some("Prefer another copy if there is one."),

@@ -349,6 +349,13 @@ impl State {
         }
     }
 
+    /// Whether bucket `key` is not there, though every etcd makes it before it keeps anything,
+    /// as the members and how far it is.
+    pub fn lacks_keys(&self) -> bool {
+        let has_run = self.consistent_index.is_some_and(|index| index > 0) || !self.members.is_empty();
+        has_run && !self.buckets.iter().any(|name| name == schema::KEY)
+    }
+
     /// Whether the storage version is newer than the newest line known here.
     pub fn is_of_unknown_line(&self) -> bool {
         let version = self.storage_version.as_deref().and_then(parse_version);

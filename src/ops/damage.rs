@@ -5,6 +5,7 @@ use crate::etcd::credible::RecordLog;
 use crate::etcd::history::LostRevisions;
 use crate::etcd::revision::RevisionKey;
 use crate::etcd::schema;
+use crate::etcd::state::State;
 
 use super::{OpError, Settings};
 
@@ -172,7 +173,7 @@ pub(super) fn damage(
     records: RecordLog,
     settings: &Settings<'_>,
 ) -> Result<Damage, OpError> {
-    let lost = Lost::of(db, schema::KEY, report.is_lost(schema::KEY));
+    let lost = Lost::of_keys(db, report.is_lost(schema::KEY));
     Damage::met(db, report.faults, records).tolerated(lost, settings)
 }
 
@@ -186,6 +187,11 @@ pub enum Lost {
 }
 
 impl Lost {
+    /// Bucket `key`, if `lost` or not there in a database that has been written to.
+    pub(super) fn of_keys(db: &Db<'_>, lost: bool) -> Option<Self> {
+        Self::of(db, schema::KEY, lost || State::read(db).lacks_keys())
+    }
+
     /// `bucket`, if `lost`: with all the others, if not one can be found.
     pub(crate) fn of(db: &Db<'_>, bucket: &'static [u8], lost: bool) -> Option<Self> {
         let named = || if bucket_names(db).0.is_empty() { Self::AllBuckets } else { Self::Bucket(bucket) };

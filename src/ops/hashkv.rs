@@ -55,7 +55,7 @@ fn at(
     settings: &Settings<'_>,
 ) -> Result<HashKvReport, OpError> {
     let (hash, faults) = hash_kv(db, revision, compact, judge, &settings.walk());
-    let lost = Lost::of(db, schema::KEY, faults.all_lost);
+    let lost = Lost::of_keys(db, faults.all_lost);
     let damage = Damage::met(db, faults.tree, faults.records).tolerated(lost, settings)?;
     Ok(HashKvReport { hash, window, damage })
 }

@@ -13,7 +13,7 @@ use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 pub(crate) struct Terminal {
     person: File,
     program: File,
-    seen: String,
+    seen: Vec<u8>,
 }
 
 impl Terminal {
@@ -23,7 +23,7 @@ impl Terminal {
         unlockpt(&person).expect("unlocked");
         let name = ptsname(&person, Vec::new()).expect("a name");
         let program = File::options().read(true).write(true).open(OsStr::from_bytes(name.as_bytes()));
-        Self { person: File::from(person), program: program.expect("opened"), seen: String::new() }
+        Self { person: File::from(person), program: program.expect("opened"), seen: Vec::new() }
     }
 
     /// A terminal of so many columns, that does not tell its lines.
@@ -50,16 +50,23 @@ impl Terminal {
     /// Reads until these words are there.
     pub(crate) fn see(&mut self, words: &str) {
         let from = self.seen.len();
-        let mut piece = [0; 256];
-        while !self.seen[from..].contains(words) {
-            let read = self.person.read(&mut piece).expect("something is said");
-            self.seen.push_str(std::str::from_utf8(&piece[..read]).expect("UTF-8"));
+        while !self.seen[from..].windows(words.len()).any(|seen| seen == words.as_bytes()) {
+            assert!(read(&mut self.person, &mut self.seen), "something is said");
         }
+    }
+
+    /// Reads until no program has this terminal any more: all that was seen.
+    pub(crate) fn to_its_end(self) -> String {
+        // Its own end of the program keeps a terminal open.
+        let Self { mut person, program, mut seen } = self;
+        drop(program);
+        while read(&mut person, &mut seen) {}
+        String::from_utf8(seen).expect("UTF-8")
     }
 
     /// All that was seen.
     pub(crate) fn seen(&self) -> &str {
-        &self.seen
+        std::str::from_utf8(&self.seen).expect("UTF-8")
     }
 
     pub(crate) fn type_in(&mut self, keys: &str) {
@@ -71,6 +78,14 @@ impl Terminal {
         let modes = tcgetattr(&self.program).expect("a terminal").local_modes;
         modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG)
     }
+}
+
+/// Reads some more, unless nobody writes there any more, which Linux calls an error.
+fn read(person: &mut File, seen: &mut Vec<u8>) -> bool {
+    let mut piece = [0; 256];
+    let Ok(read @ 1..) = person.read(&mut piece) else { return false };
+    seen.extend_from_slice(&piece[..read]);
+    true
 }
 
 /// Starts a program that has no terminal at all.

@@ -145,10 +145,14 @@ impl HistoryFaultKind {
             Self::Repeated => {
                 ("every revision once".into(), format!("revision {revision} as write and as deletion"))
             }
-            Self::Gap { after } => (
-                format!("revision {} after {after}", after.saturating_add(1)),
-                format!("revision {main}: {} are missing", main.saturating_sub(after).saturating_sub(1)),
-            ),
+            Self::Gap { after } => {
+                let missing = main.saturating_sub(after).saturating_sub(1);
+                let are = if missing == 1 { "is" } else { "are" };
+                (
+                    format!("revision {} after {after}", after.saturating_add(1)),
+                    format!("revision {main}: {missing} {are} missing"),
+                )
+            }
             Self::SubGap { expected } => {
                 (format!("change {expected} of revision {main}"), format!("change {}", revision.sub))
             }

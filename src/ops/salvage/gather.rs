@@ -127,7 +127,7 @@ pub(super) struct OnLeaves {
 impl OnLeaves {
     /// Adds a leaf; how far it is to be trusted.
     pub(super) fn read(&mut self, elements: &[LeafElement<'_>], whole: bool, look: &Look<'_>) -> Trust {
-        let (mut broken, mut foreign) = (false, false);
+        let (mut broken, mut foreign) = (false, Vec::new());
         for element in elements {
             match Found::of_element(element, look) {
                 Some(found) => {
@@ -136,18 +136,18 @@ impl OnLeaves {
                     self.records.push(found);
                 }
                 None => {
-                    foreign = true;
+                    foreign.push(element.index);
                     if whole {
                         self.foreign.push(Excerpt::of(element.key()));
                     }
                 }
             }
         }
-        match (foreign, broken) {
+        match broken {
             // Data that was moved gives any keys.
-            (true, _) => Trust::Nothing,
-            (false, true) => Trust::Keys,
-            (false, false) => Trust::Full,
+            _ if !foreign.is_empty() => Trust::Except(foreign),
+            true => Trust::Keys,
+            false => Trust::Full,
         }
     }
 }

@@ -130,9 +130,7 @@ pub(super) fn spans(
     compacted: Compacted,
 ) -> Vec<LostSpan> {
     let revision = |key: &[u8]| RevisionKey::parse(key).ok().map(|key| key.revision);
-    let mut broken = survey.broken.clone();
-    broken.sort_unstable_by_key(|broken| broken.span.lower);
-    let lost = survey.lost();
+    let (lost, broken) = (survey.lost(), &survey.lost_keys);
     let mut spans = Vec::with_capacity(lost.len());
     for span in lost {
         let (first, end) = (revision(span.lower), span.upper.and_then(revision));
@@ -152,7 +150,10 @@ pub(super) fn spans(
         let next = gaps.partition_point(|gap| first.is_some_and(|first| gap.last < first.main));
         let unkept = history.gaps.count > gaps.len() as u64;
         let hole = unkept || gaps.get(next).is_some_and(|gap| end.is_none_or(|end| gap.first <= end.main));
-        let complete = healed || above && end.is_some() && !hole && found > 0;
+        // As many as the page says were on it.
+        let count = inside.iter().try_fold(0u64, |sum, lost| Some(sum.saturating_add(lost.count?)));
+        let counted = !inside.is_empty() && count.is_some_and(|count| found >= count);
+        let complete = healed || counted || above && end.is_some() && !hole && found > 0;
         spans.push(LostSpan { first, end, found, complete });
     }
     if let Some(last) = outside.adopted {

@@ -294,7 +294,9 @@ impl Report {
     pub fn latest_affected(&self) -> bool {
         !self.gaps.is_empty()
             || self.spans.iter().any(|span| !span.complete)
-            || self.lost.first.iter().any(|lost| lost.why.is_latest())
+            // Where no revision is missing, a write or a deletion of another key stands under
+            // a wrong one.
+            || self.lost.first.iter().any(|lost| lost.why != WhyLost::Torn { newer: true })
             || self.doubtful.first.iter().any(|doubtful| doubtful.latest)
             || !self.outdated.keys.is_empty()
     }

@@ -184,10 +184,12 @@ impl<'a> Search<'_, 'a> {
         }
         let clean = !elements.is_empty() && !sound.contains(&false);
         let pointed = span.is_some();
-        // A table that follows from the first element to the last vouches for itself.
-        let chained = elements.iter().zip(elements.iter().skip(1)).all(|(one, next)| {
-            one.offset.0.saturating_add(one.key_value().len() as u64) == next.offset.0 && one.key < next.key
-        });
+        // A table of which nothing is missing, whose data follow each other, vouches for itself.
+        let chained = relic.is_counted(&elements)
+            && elements.iter().zip(elements.iter().skip(1)).all(|(one, next)| {
+                one.offset.0.saturating_add(one.key_value().len() as u64) == next.offset.0
+                    && one.key < next.key
+            });
         if whole && clean {
             remains.witnesses.push(id);
         }

@@ -287,6 +287,7 @@ fn check_content(
         compact,
         compacted: state.scheduled_compact == state.finished_compact,
         is_newer: state.is_of_unknown_line(),
+        lacks_keys: state.lacks_keys(),
         prefixes: &options.prefixes,
         deletions: &deletions,
         threads,
@@ -368,7 +369,7 @@ fn check_content(
             check.skipped |= check.worst.is_none() && check.covered.iter().all(|(_, count)| *count == 0);
         }
     }
-    let history_lost = walked.is_lost(KEY);
+    let history_lost = walked.is_lost(KEY) || state.lacks_keys();
     for check in &mut checks {
         check.skipped |= history_lost && matches!(check.check, Check::History | Check::Kubernetes);
     }
@@ -425,7 +426,11 @@ impl Draft {
             digest: Some(hashed.verdict),
             content: hashed.content,
             facts: self.facts,
-            affected: self.affected.or_else(|| is_spoiled.then(Affected::anywhere)),
+            affected: if is_spoiled {
+                Some(self.affected.unwrap_or_default().of_changed_bytes())
+            } else {
+                self.affected
+            },
             looks_like: None,
         }
     }

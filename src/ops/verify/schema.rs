@@ -21,14 +21,22 @@ pub(super) fn findings(db: &Db<'_>, state: &State, findings: &mut Findings) {
                 .because("a storage version up to 3.7", format!("{version}, of a newer etcd")),
         );
     }
-    // With damage on the way, a bucket may be there and not be seen.
-    let expected = if state.tree_faults.is_empty() { &[KEY, META][..] } else { &[] };
-    for name in expected {
-        if !state.buckets.iter().any(|found| found == name) {
+    // With damage on the way, a bucket may be there and not be seen, which was told if it is
+    // known to be lost.
+    let is_damaged = !state.tree_faults.is_empty();
+    for name in [KEY, META] {
+        let (grade, found) = match name == KEY {
+            true if state.lacks_keys() => (Grade::DataLost, "none, and etcd has run on this database"),
+            true if is_damaged => (Grade::DataLost, "none, in a damaged list of buckets"),
+            _ if is_damaged => continue,
+            _ => (Grade::Note, "none: no etcd has run on this database"),
+        };
+        let is_there = state.buckets.iter().any(|found| found == name);
+        if !is_there && !(is_damaged && findings.worst() == Some(Grade::DataLost)) {
             let name = name.escape_ascii().to_string();
             findings.push(
-                Finding::new(Grade::Note, Check::Schema, "missing-bucket")
-                    .because(format!("a bucket {name}"), "none: no etcd has run on this database")
+                Finding::new(grade, Check::Schema, "missing-bucket")
+                    .because(format!("a bucket {name}"), found)
                     .of_bucket(name),
             );
         }

@@ -31,14 +31,19 @@ pub(super) fn write(out: &mut dyn Write, affected: Option<&Affected>, verbose: b
     if affected.anywhere {
         writeln!(
             out,
-            "  Bytes were changed after the file was saved, and nothing tells where: no key and no revision is missing, and any value may be wrong."
+            "  Bytes were changed after the file was saved, and nothing tells all the places: any value may be wrong."
         )?;
     }
     if !affected.revisions.is_empty() {
         writeln!(out, "  Lost, whole or in part: {}.", spans(&affected.revisions, verbose))?;
     }
-    if affected.latest == Latest::Whole && affected.accounted_for {
+    if affected.accounted_for && affected.latest == Latest::Whole {
         writeln!(out, "  Newer records of the same keys account for all that is missing.")?;
+    } else if affected.accounted_for && affected.latest == Latest::Doubtful {
+        writeln!(
+            out,
+            "  Newer records of the same keys account for all that is missing, if each revision changed one key: then only history is lost there."
+        )?;
     }
     if affected.past > 0 {
         let keys = count(affected.past, "key", "keys");
@@ -48,7 +53,10 @@ pub(super) fn write(out: &mut dyn Write, affected: Option<&Affected>, verbose: b
         writeln!(out, "  Keys that were written only in what is lost are gone, and nothing tells which.")?;
     }
     for (tally, what) in [
-        (&affected.lost, "lost, whole or in their newest version:"),
+        (
+            &affected.lost,
+            "their newest change is lost, so that they are gone, older than they were, or back though deleted:",
+        ),
         (&affected.undecodable, "cannot be decoded, so that an API server fails to list their types:"),
         (&affected.doubtful, "doubtful, as what is lost may have changed or deleted them:"),
     ] {
@@ -60,7 +68,12 @@ pub(super) fn write(out: &mut dyn Write, affected: Option<&Affected>, verbose: b
     if affected.more {
         writeln!(out, "  There is more damage than is told of one by one: this is the least.")?;
     }
-    if !affected.revisions.is_empty() {
+    if affected.nothing_left {
+        writeln!(
+            out,
+            "  No key can be read; `etcdsnap salvage --dry-run FILE OUT.db` shows what could be saved."
+        )?;
+    } else if !affected.revisions.is_empty() {
         writeln!(
             out,
             "  `etcdsnap list --skip-damaged FILE` shows what is left of the objects, `etcdsnap salvage --dry-run FILE OUT.db` what could be saved."
@@ -138,6 +151,8 @@ pub(super) struct AffectedDocument {
     missing_revisions: u64,
     accounted_for: bool,
     unnamed_keys: bool,
+    nothing_left: bool,
+    anywhere: bool,
     lost: TallyDocument,
     undecodable: TallyDocument,
     doubtful: TallyDocument,
@@ -191,6 +206,8 @@ impl AffectedDocument {
             missing_revisions: affected.missing,
             accounted_for: affected.accounted_for,
             unnamed_keys: affected.unnamed,
+            nothing_left: affected.nothing_left,
+            anywhere: affected.anywhere,
             lost: TallyDocument::of(&affected.lost),
             undecodable: TallyDocument::of(&affected.undecodable),
             doubtful: TallyDocument::of(&affected.doubtful),

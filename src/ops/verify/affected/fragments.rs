@@ -128,9 +128,15 @@ impl<'a> Lost<'a> {
     /// key where the beginning of the message is whole.
     fn unreadable(&mut self, db: &Db<'a>, unreadable: &UnreadableLog) {
         self.is_cut |= unreadable.count != unreadable.first.len() as u64;
+        // They come in the order of their leaves.
+        let mut leaf = None;
         for record in &unreadable.first {
             let Ok(RevisionKey { revision, tombstone }) = RevisionKey::parse(&record.key.bytes) else {
-                self.spans.push(beside(db, record.offset));
+                let id = db.image.page_of(record.offset);
+                if leaf.as_ref().is_none_or(|leaf: &Leaf| leaf.id != id) {
+                    leaf = Some(Leaf::read(db, id));
+                }
+                self.spans.extend(leaf.as_ref().map(|leaf| leaf.beside(record.offset)));
                 continue;
             };
             let end = Revision { sub: revision.sub.saturating_add(1), ..revision };
@@ -153,16 +159,31 @@ impl<'a> Lost<'a> {
     }
 }
 
-/// The revisions between which an element stands whose key is none.
-fn beside(db: &Db<'_>, offset: FileOffset) -> LostSpan {
-    let mut elements = Vec::new();
-    if let Ok(page) = db.image.page(db.image.page_of(offset)) {
-        page.leaf_elements(&mut elements, |_, _| ());
+/// The revisions on a leaf, with the places of their elements.
+struct Leaf {
+    id: PageId,
+    revisions: Vec<(FileOffset, Revision)>,
+}
+
+impl Leaf {
+    fn read(db: &Db<'_>, id: PageId) -> Self {
+        let mut elements = Vec::new();
+        if let Ok(page) = db.image.page(id) {
+            page.leaf_elements(&mut elements, |_, _| ());
+        }
+        let revision = |element: &LeafElement<'_>| {
+            Some((element.offset, RevisionKey::parse(element.key()).ok()?.revision))
+        };
+        Self { id, revisions: elements.iter().filter_map(revision).collect() }
     }
-    let revision = |element: &LeafElement<'_>| RevisionKey::parse(element.key()).ok().map(|key| key.revision);
-    let first = elements.iter().rev().filter(|element| element.offset < offset).find_map(revision);
-    let end = elements.iter().filter(|element| element.offset > offset).find_map(revision);
-    LostSpan { first, end, known: false }
+
+    /// The revisions between which an element stands whose key is none.
+    fn beside(&self, offset: FileOffset) -> LostSpan {
+        let first = self.revisions.iter().rev().find(|(place, _)| *place < offset);
+        let end = self.revisions.iter().find(|(place, _)| *place > offset);
+        let revision = |found: Option<&(FileOffset, Revision)>| found.map(|(_, revision)| *revision);
+        LostSpan { first: revision(first), end: revision(end), known: false }
+    }
 }
 
 /// Looks for records that are newer than lost ones of the same key.

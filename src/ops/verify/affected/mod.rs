@@ -17,8 +17,8 @@
 //! - A record whose bytes are still on its damaged page names its key. It is lost if no newer
 //!   record of that key is left; and it accounts for its revision.
 //! - A newer record whose version does not follow the one before it says how many writes
-//!   are missing between. Where every transaction changes one key, as in Kubernetes, and
-//!   as many writes are known to be missing as revisions are, these were all there was.
+//!   are missing between. If as many are known to be missing as revisions are, these were
+//!   probably all there was: a revision that changed several keys may be among them.
 //!
 //! Nothing of this is computed for a sound file.
 
@@ -55,7 +55,8 @@ pub struct Affected {
     pub revisions: Vec<(i64, Option<i64>)>,
     /// How many revisions above the compact revision are missing between others.
     pub missing: u64,
-    /// Whether newer records of the same keys account for all that are missing.
+    /// Whether newer records of the same keys account for all that are missing, if each
+    /// revision changed one key.
     pub accounted_for: bool,
     /// Keys whose newest change is lost, by what is left of it.
     pub lost: Tally,
@@ -67,8 +68,10 @@ pub struct Affected {
     pub past: u64,
     /// Whether keys may be lost of which nothing is left, not even the name.
     pub unnamed: bool,
-    /// Whether all there is to know is that some byte was changed.
+    /// Whether bytes were changed after the file was saved, so that any value may be wrong.
     pub anywhere: bool,
+    /// Whether no key at all can be read.
+    pub nothing_left: bool,
     /// Whether there is more damage than is kept, so that all of this is the least.
     pub more: bool,
 }
@@ -97,6 +100,8 @@ pub(super) struct Evidence<'e, 'a> {
     /// The compact revision, 0 for none, and whether that compaction was finished.
     pub(super) compact: i64,
     pub(super) compacted: bool,
+    /// Whether bucket `key` is not there and should be.
+    pub(super) lacks_keys: bool,
     /// Whether a later etcd wrote it, which may know more fields.
     pub(super) is_newer: bool,
     pub(super) prefixes: &'e Prefixes,
@@ -106,16 +111,18 @@ pub(super) struct Evidence<'e, 'a> {
 }
 
 impl Affected {
-    /// Of a file of which is known that bytes were changed, and no more.
-    pub(super) fn anywhere() -> Self {
-        Self { latest: Latest::Doubtful, anywhere: true, ..Self::default() }
+    /// The same in a file of which is known that bytes were changed since it was saved:
+    /// they may be those of any value.
+    pub(super) fn of_changed_bytes(self) -> Self {
+        let latest = if self.latest == Latest::Whole { Latest::Doubtful } else { self.latest };
+        Self { latest, anywhere: true, ..self }
     }
 }
 
 impl<'e, 'a> Evidence<'e, 'a> {
     /// Whether there is anything to ask about.
     fn is_sound(&self) -> bool {
-        !self.walked.faults.sorted().into_iter().any(concerns_keys)
+        !(self.walked.faults.sorted().into_iter().any(concerns_keys) || self.nothing_left())
             && self.unreadable.count == 0
             && self
                 .order
@@ -124,6 +131,11 @@ impl<'e, 'a> Evidence<'e, 'a> {
                 .all(|(code, ..)| self.is_newer && code == HistoryFaultKind::MoreFields.code())
             && self.keyspace.log.unexplained.is_empty()
             && self.undecodable.is_empty()
+    }
+
+    /// Whether no key can be read, or none is there where some should be.
+    fn nothing_left(&self) -> bool {
+        self.walked.is_lost(KEY) || self.lacks_keys
     }
 
     /// Begins to find out; `None` if no key is concerned.
@@ -177,6 +189,12 @@ impl<'e, 'a> Evidence<'e, 'a> {
         let faults = self.walked.faults.sorted();
         let mut mine = faults.into_iter().filter(|fault| concerns_keys(fault) && fault.lost.is_none());
         mine.any(|fault| !matches!(fault.kind, FaultKind::ElementFlags { .. }))
+    }
+
+    /// Whether entries may be missing from a leaf, and nothing tells how many.
+    fn may_lack_entries(&self) -> bool {
+        let mut faults = self.walked.faults.sorted().into_iter().filter(|fault| concerns_keys(fault));
+        faults.any(|fault| fault.kind.may_hide_elements())
     }
 
     /// Where the records stand that break a rule and cannot be believed. A deletion and a
@@ -247,6 +265,7 @@ impl<'e, 'a> Evidence<'e, 'a> {
         }
         let is_accounted = open > 0 && !behind && !below && self.keyspace.log.accounts_for_all_gaps();
         if is_accounted {
+            holes.by_versions = true;
             holes.last = None;
         }
         affected.accounted_for =
@@ -271,6 +290,8 @@ impl<'e, 'a> Evidence<'e, 'a> {
 #[derive(Debug, Default)]
 struct Holes {
     last: Option<i64>,
+    /// Whether nothing but the versions of newer records accounts for some of them.
+    by_versions: bool,
     affected: Affected,
 }
 
@@ -309,6 +330,7 @@ impl<'a> Weighing<'_, 'a> {
     pub(super) fn finish(self) -> Option<Affected> {
         let (lost, past) = self.sort_out();
         let Self { evidence, contested, holes, doubtful, broken, more, .. } = self;
+        let by_versions = holes.by_versions;
         let mut affected = Affected {
             lost,
             doubtful: doubtful.finish(),
@@ -317,11 +339,23 @@ impl<'a> Weighing<'_, 'a> {
             more,
             ..holes.affected
         };
-        let nothing_left = evidence.walked.is_lost(KEY);
-        affected.unnamed |= nothing_left;
+        let nothing_left = evidence.nothing_left();
+        if nothing_left {
+            affected.nothing_left = true;
+            affected.past = 0;
+        }
+        // A write or a deletion that is missing without a gap stands under another key, or
+        // was one's, and which is not known.
+        let is_astray = !evidence.keyspace.log.unexplained.is_empty();
+        affected.unnamed |= nothing_left || is_astray || evidence.may_lack_entries();
         affected.latest = if !affected.lost.is_empty() || !affected.undecodable.is_empty() || nothing_left {
             Latest::Affected
-        } else if affected.unnamed || !affected.doubtful.is_empty() || more || evidence.is_out_of_place() {
+        } else if affected.unnamed
+            || by_versions
+            || !affected.doubtful.is_empty()
+            || more
+            || evidence.is_out_of_place()
+        {
             Latest::Doubtful
         } else {
             Latest::Whole
@@ -356,7 +390,7 @@ impl<'a> Weighing<'_, 'a> {
             let is_open = open.contains_key(fragment.key) && !newer.contains(fragment.key);
             if is_open && (!fragment.tombstone || alive.contains_key(fragment.key)) {
                 gone.add(fragment.key);
-            } else {
+            } else if !is_open {
                 past = past.saturating_add(1);
             }
         }
