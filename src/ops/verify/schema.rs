@@ -32,7 +32,8 @@ pub(super) fn findings(db: &Db<'_>, state: &State, findings: &mut Findings) {
             _ => (Grade::Note, "none: no etcd has run on this database"),
         };
         let is_there = state.buckets.iter().any(|found| found == name);
-        if !is_there && !(is_damaged && findings.worst() == Some(Grade::DataLost)) {
+        let is_told = is_damaged && findings.worst() == Some(Grade::DataLost);
+        if !(is_there || is_told) {
             let name = name.escape_ascii().to_string();
             findings.push(
                 Finding::new(grade, Check::Schema, "missing-bucket")
