@@ -184,7 +184,7 @@ fn shown(columns: u16, args: &[&str]) -> String {
         .stderr(terminal.program())
         .spawn()
         .expect("started");
-    let seen = terminal.to_its_end();
+    let seen = terminal.all_until_closed();
     child.wait().expect("ended");
     seen.replace("\r\n", "\n")
 }

@@ -56,7 +56,7 @@ impl Terminal {
     }
 
     /// Reads until no program has this terminal any more: all that was seen.
-    pub(crate) fn to_its_end(self) -> String {
+    pub(crate) fn all_until_closed(self) -> String {
         // Its own end of the program keeps a terminal open.
         let Self { mut person, program, mut seen } = self;
         drop(program);
