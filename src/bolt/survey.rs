@@ -319,6 +319,9 @@ fn lost_between<'a>(
 ) -> Option<Vec<LostKeys<'a>>> {
     let mut lost = Vec::new();
     let mut lower = broken.span.lower;
+    if !elements.first().is_some_and(|first| is_counted_before(page, first)) {
+        return None;
+    }
     // What the next element has to be, and where its data begin.
     let (mut index, mut next) = (0, page.offset.0.saturating_add(page.table_end() as u64));
     for element in elements {
@@ -340,11 +343,29 @@ fn lost_between<'a>(
         next = start.saturating_add(element.key_value().len() as u64);
     }
     let missing = u32::from(page.count).saturating_sub(index);
-    if missing > 0 || elements.is_empty() || !is_filled_up(page, elements) {
-        let count = (missing > 0 && index > 0).then(|| u64::from(missing).saturating_add(1));
+    if missing > 0 || !is_filled_up(page, elements) {
+        let count = (missing > 0).then(|| u64::from(missing).saturating_add(1));
         lost.push(LostKeys { page: broken.page, span: KeySpan { lower, upper: broken.span.upper }, count });
     }
     Some(lost)
+}
+
+/// Whether a leaf has as many elements as it was written with, `first` being the first that
+/// can be read: the data of its very first one stand right behind the table, as its place
+/// or the sizes of those before `first` say. The last ones would be hidden by a lesser count.
+fn is_counted_before(page: &Page<'_>, first: &LeafElement<'_>) -> bool {
+    let start = first.data_offset().0.saturating_sub(page.offset.0);
+    let table_end = page.table_end();
+    if first.index == 0 {
+        return start == table_end as u64;
+    }
+    let field = |index: u32, at: usize| {
+        let slot = HEADER_SIZE.saturating_mul(index as usize).saturating_add(HEADER_SIZE);
+        u32_le(page.bytes, slot.saturating_add(at)).map_or(0, u64::from)
+    };
+    let sizes = (0..first.index).map(|index| field(index, 8).saturating_add(field(index, 12)));
+    let data = sizes.fold(table_end as u64, u64::saturating_add);
+    field(0, 4).saturating_add(HEADER_SIZE as u64) == table_end as u64 || data == start
 }
 
 /// Whether another leaf stands where the page goes on behind its first page.

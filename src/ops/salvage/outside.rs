@@ -131,6 +131,8 @@ pub(super) fn spans(
 ) -> Vec<LostSpan> {
     let revision = |key: &[u8]| RevisionKey::parse(key).ok().map(|key| key.revision);
     let (lost, broken) = (survey.lost(), &survey.lost_keys);
+    // That of a transaction with several changes the last are missing leaves no hole.
+    let single = history.records.iter().all(|found| found.revision().sub == 0);
     let mut spans = Vec::with_capacity(lost.len());
     for span in lost {
         let (first, end) = (revision(span.lower), span.upper.and_then(revision));
@@ -153,7 +155,7 @@ pub(super) fn spans(
         // As many as the page says were on it.
         let count = inside.iter().try_fold(0u64, |sum, lost| Some(sum.saturating_add(lost.count?)));
         let counted = !inside.is_empty() && count.is_some_and(|count| found >= count);
-        let complete = healed || counted || above && end.is_some() && !hole && found > 0;
+        let complete = healed || counted || above && single && end.is_some() && !hole && found > 0;
         spans.push(LostSpan { first, end, found, complete });
     }
     if let Some(last) = outside.adopted {
