@@ -948,7 +948,7 @@ content! {
     a_compaction_beyond_the_last_record |s| {
         for key in ["scheduledCompactRev", "finishedCompactRev"] { *s.value("meta", key) = revision(200, 0); }
     } => ["note history/compacted-beyond-last-record"];
-    no_bucket_meta |s| { s.small.remove("meta"); } => ["note schema/missing-bucket"];
+    no_bucket_meta |s| { s.small.remove("meta"); } => ["suspicious schema/missing-bucket"];
     a_bucket_that_nobody_knows |s| { s.of("zebra").push(entry("a", "b")); } => ["note schema/unknown-bucket"];
 
     a_kubernetes_value_cut_short |s| {

@@ -103,6 +103,8 @@ impl<'f> Rules<'f> {
 
     fn rule(&self, at: usize, place: Place, new: u8) -> Rule {
         match place {
+            // What was cut off the last element of a leaf would begin there.
+            Place::Slack if self.within(at, place) == 0 && self.is_on_leaf(at) => Rule::Detected,
             Place::FreePage | Place::Slack | Place::MetaPadding | Place::Sequence => Rule::Unseen,
             // A client may store any value.
             Place::Value => Rule::Unseen,
@@ -136,6 +138,14 @@ impl<'f> Rules<'f> {
             Place::Element | Place::Freelist | Place::PageHeader | Place::MetaHeader => Rule::Detected,
             Place::Digest => Rule::Detected,
         }
+    }
+
+    fn is_on_leaf(&self, at: usize) -> bool {
+        let size = self.anatomy.page_size;
+        // A page may go on behind its first one, which alone has a number.
+        let is_first = |id: &usize| self.file[id * size..][..8] == (*id as u64).to_le_bytes()[..];
+        let first = (0..=at / size).rev().find(is_first).expect("a page");
+        self.file[first * size + 8] == 2
     }
 
     fn is_last_size_of_branch(&self, at: usize) -> bool {

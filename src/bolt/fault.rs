@@ -241,6 +241,14 @@ fault_kinds! {
         region: u64,
     } = "inline-slack", expected("a bucket's value that ends with its last element, at byte {end}"),
         found("{region} bytes");
+    /// Data behind the last element of a leaf: bbolt fills its pages up with zeros.
+    DataBehind {
+        /// Where the elements end, from the start of the page.
+        end: u64,
+        /// The byte there.
+        byte: u8,
+    } = "data-behind", expected("zeros behind the last element, from byte {end} of the page on"),
+        found("byte {byte:#04x}");
     /// A leaf element with flags that bbolt never writes.
     ElementFlags {
         /// The flags.
@@ -390,6 +398,6 @@ impl FaultLog {
 impl FaultKind {
     /// Whether elements may be missing from the page, and nothing tells how many.
     pub(crate) fn may_hide_elements(&self) -> bool {
-        matches!(self, Self::ElementsHidden { .. } | Self::ElementsApart { .. })
+        matches!(self, Self::ElementsHidden { .. } | Self::ElementsApart { .. } | Self::DataBehind { .. })
     }
 }

@@ -139,7 +139,7 @@ pub(crate) fn meaning(code: &str) -> (&'static str, Option<&'static str>) {
             "The page's header says that nothing is on it, and there is: all its entries are lost to every reader.",
             Some("Use another copy. If there is none, `etcdsnap salvage FILE OUT.db` finds what is left."),
         ),
-        "elements-apart" | "inline-slack" => (
+        "elements-apart" | "inline-slack" | "data-behind" => (
             "Bytes that belong to no entry, where bbolt leaves none: entries may be missing, or cut short.",
             Some("Use another copy. If there is none, `etcdsnap carve` shows what such bytes hold."),
         ),
@@ -214,6 +214,10 @@ pub(crate) fn meaning(code: &str) -> (&'static str, Option<&'static str>) {
         "compaction-unfinished" => {
             ("A compaction was asked for and not finished; etcd finishes it at its next start.", None)
         }
+        "compaction-out-of-order" => (
+            "etcd writes down that a compaction is asked for, then that it is done; one of the two numbers was changed since. Up to which revision the history is complete is not known.",
+            Some("Prefer another copy, or another backup."),
+        ),
         "restored-with-bump" => (
             "A restore with a bumped revision wrote this, and no etcd has started on it; the first start compacts all that is older than the mark.",
             None,

@@ -100,6 +100,11 @@ impl Gaps {
         &self.runs
     }
 
+    /// Whether any transaction changed more than one key.
+    pub fn has_transactions(&self) -> bool {
+        self.has_transactions
+    }
+
     /// Whether there are more runs than are kept.
     pub fn is_cut(&self) -> bool {
         self.is_cut

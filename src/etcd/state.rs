@@ -311,7 +311,7 @@ impl State {
     /// Where bucket `meta` is not there, or damage hides a part of it, it is not known which
     /// revisions were compacted away, and none are missed.
     pub fn judge(&self) -> Judge {
-        let is_there = self.buckets.iter().any(|name| name == schema::META);
+        let is_there = self.has_bucket(schema::META);
         let hides = |fault: &&Fault| fault.bucket.as_deref().is_none_or(|name| name == schema::META);
         let is_known = is_there && !self.tree_faults.sorted().iter().any(hides);
         let order = RevisionOrder { compact: self.compact_revision().unwrap_or(0) };
@@ -353,7 +353,16 @@ impl State {
     /// as the members and how far it is.
     pub fn lacks_keys(&self) -> bool {
         let has_run = self.consistent_index.is_some_and(|index| index > 0) || !self.members.is_empty();
-        has_run && !self.buckets.iter().any(|name| name == schema::KEY)
+        has_run && !self.has_bucket(schema::KEY)
+    }
+
+    /// Whether bucket `meta` is not there, though every etcd makes it before it keeps members.
+    pub fn lacks_meta(&self) -> bool {
+        !self.members.is_empty() && !self.has_bucket(schema::META)
+    }
+
+    fn has_bucket(&self, name: &[u8]) -> bool {
+        self.buckets.iter().any(|found| found == name)
     }
 
     /// Whether the storage version is newer than the newest line known here.

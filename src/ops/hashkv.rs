@@ -33,7 +33,13 @@ pub fn hashkv(
 ) -> Result<HashKvReport, OpError> {
     prepare(snapshot, settings.threads);
     let db = snapshot.db()?;
-    let (window, judge) = bearings(&db, settings);
+    let state = State::read(&db);
+    if state.lacks_meta() {
+        // What was compacted takes part in the hash.
+        let lost = Lost::Bucket(schema::META);
+        return Err(OpError::NothingLeft { lost, damage: Box::default() });
+    }
+    let (window, judge) = (state.window(last_revision(&db, settings)), state.judge());
     let report = at(&db, window, window.resolve(revision)?, window.compact, judge, settings)?;
     snapshot.source().finish()?;
     Ok(report)

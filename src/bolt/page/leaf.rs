@@ -183,8 +183,9 @@ impl<'a> Page<'a> {
     }
 
     /// The first bytes of a leaf that belong to no element, before the data of the
-    /// element that is named, or behind all of them in a page inside a bucket's value,
-    /// which is cut to size. `elements` are all that the page has, as read from it.
+    /// element that is named, or behind all of them: a page inside a bucket's value is cut
+    /// to size, and any other is filled up with zeros. `elements` are all that the page
+    /// has, as read from it.
     pub(crate) fn leaf_gap(&self, elements: &[LeafElement<'a>]) -> Option<(Option<u32>, FaultKind)> {
         let mut before = self.table_end() as u64;
         for element in elements {
@@ -195,7 +196,14 @@ impl<'a> Page<'a> {
             before = start.saturating_add(element.key_value.len() as u64);
         }
         let (is_inline, region) = (self.id.0 == 0, self.bytes.len() as u64);
-        (is_inline && before < region).then_some((None, FaultKind::InlineSlack { end: before, region }))
+        if is_inline {
+            return (before < region).then_some((None, FaultKind::InlineSlack { end: before, region }));
+        }
+        // What is cut off an element goes on right behind it; reading further costs more
+        // than it tells.
+        let behind = usize::try_from(before).ok().and_then(|end| self.bytes.get(end)).copied();
+        let byte = behind.filter(|byte| *byte != 0 && !elements.is_empty())?;
+        Some((None, FaultKind::DataBehind { end: before, byte }))
     }
 
     fn outside(&self, at: usize) -> FaultKind {

@@ -81,7 +81,7 @@ impl RevisionOrder {
         // At or below the compact revision anything may have been dropped. Nearly all
         // others follow, and no bump does.
         let any = main <= self.compact && previous != Some(placed.revision);
-        if !any && (!follows || placed.is_bump) {
+        if placed.is_bump || !any && !follows {
             self.missing(previous, placed, tell);
         }
     }
@@ -109,6 +109,9 @@ impl RevisionOrder {
         let is_next = previous.is_some() && main <= before.main.saturating_add(1);
         if is_bump && (sub != 0 || is_next) {
             tell(HistoryFaultKind::EmptyKey);
+        }
+        if main <= self.compact {
+            return;
         }
         if main == before.main {
             let expected = before.sub.saturating_add(1);

@@ -154,8 +154,15 @@ pub(super) fn spans(
         let hole = unkept || gaps.get(next).is_some_and(|gap| end.is_none_or(|end| gap.first <= end.main));
         // As many as the page says were on it.
         let count = inside.iter().try_fold(0u64, |sum, lost| Some(sum.saturating_add(lost.count?)));
-        let counted = !inside.is_empty() && count.is_some_and(|count| found >= count);
-        let complete = healed || counted || above && single && end.is_some() && !hole && found > 0;
+        let count = count.filter(|_| !inside.is_empty());
+        let counted = count.is_some_and(|count| found >= count);
+        // Separators that are none say nothing of what lies between them.
+        let bounded = (span.lower.is_empty() || first.is_some()) && span.upper.is_none_or(|_| end.is_some());
+        let complete = healed
+            || bounded
+                && (counted
+                    || counted
+                    || above && single && count.is_none() && end.is_some() && !hole && found > 0);
         spans.push(LostSpan { first, end, found, complete });
     }
     if let Some(last) = outside.adopted {

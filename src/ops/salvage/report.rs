@@ -296,6 +296,7 @@ impl Report {
             || self.spans.iter().any(|span| !span.complete)
             // Where no revision is missing, a write or a deletion of another key stands under
             // a wrong one.
+            || self.lost.count > self.lost.first.len() as u64
             || self.lost.first.iter().any(|lost| lost.why != WhyLost::Torn { newer: true })
             || self.doubtful.first.iter().any(|doubtful| doubtful.latest)
             || !self.outdated.keys.is_empty()

@@ -48,6 +48,11 @@ pub(super) fn read<'a>(db: Option<&Db<'a>>, surveyor: &Surveyor<'a>) -> Small<'a
         let state = if read.intact { BucketState::Intact } else { BucketState::Partial };
         small.put(bucket.name, state, read.sequence, read.entries);
     }
+    let has_members = small.buckets.get(schema::MEMBERS).is_some_and(|(_, members)| !members.is_empty());
+    if has_members && !small.buckets.contains_key(schema::META) {
+        // Every etcd makes it first: it is there under another name, or was.
+        small.put(schema::META, BucketState::Partial, 0, Entries::new());
+    }
     small
 }
 

@@ -61,6 +61,16 @@ pub(super) fn compaction(state: &State, order: &OrderPart<'_>, is_whole: bool, f
             note("compaction-unfinished", format!("compaction {scheduled} done"), found);
         }
     }
+    if finished > scheduled {
+        // A compaction is scheduled, then done; a restore only schedules one.
+        let code = "compaction-out-of-order";
+        let found = format!("compaction {finished} done, and only {scheduled} asked for");
+        let finding = Finding::new(Grade::Suspicious, Check::History, code);
+        findings.push(finding.because(format!("no more than compaction {scheduled} done"), found));
+    }
+    let mut note = |code, expected: String, found: String| {
+        findings.push(Finding::new(Grade::Note, Check::History, code).because(expected, found));
+    };
     let compact = scheduled.max(finished);
     if !is_whole {
         return;

@@ -25,14 +25,16 @@ pub(super) fn findings(db: &Db<'_>, state: &State, findings: &mut Findings) {
     // known to be lost.
     let is_damaged = !state.tree_faults.is_empty();
     for name in [KEY, META] {
+        let has_run = "none, and etcd has run on this database";
         let (grade, found) = match name == KEY {
-            true if state.lacks_keys() => (Grade::DataLost, "none, and etcd has run on this database"),
+            true if state.lacks_keys() => (Grade::DataLost, has_run),
             true if is_damaged => (Grade::DataLost, "none, in a damaged list of buckets"),
             _ if is_damaged => continue,
+            false if state.lacks_meta() => (Grade::Suspicious, has_run),
             _ => (Grade::Note, "none: no etcd has run on this database"),
         };
         let is_there = state.buckets.iter().any(|found| found == name);
-        let is_told = is_damaged && findings.worst() == Some(Grade::DataLost);
+        let is_told = is_damaged && !state.lacks_keys() && findings.worst() == Some(Grade::DataLost);
         if !(is_there || is_told) {
             let name = name.escape_ascii().to_string();
             findings.push(

@@ -43,6 +43,7 @@ fn class(kind: &FaultKind) -> (Check, Grade) {
         | FaultKind::ElementsOverlap { .. }
         | FaultKind::ElementsApart { .. }
         | FaultKind::InlineSlack { .. }
+        | FaultKind::DataBehind { .. }
         | FaultKind::UnevenDepth { .. }
         | FaultKind::NestedInInline => (Check::Tree, Grade::Suspicious),
         // Keys out of order are not found by whoever looks for them.

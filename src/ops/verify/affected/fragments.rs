@@ -28,6 +28,8 @@ pub(super) struct LostSpan {
     pub(super) end: Option<Revision>,
     /// Whether all records that were in it are among the fragments.
     pub(super) known: bool,
+    /// Whether a record was there for certain.
+    pub(super) certain: bool,
 }
 
 impl LostSpan {
@@ -36,7 +38,7 @@ impl LostSpan {
         let revision =
             |key: &crate::bolt::Excerpt| RevisionKey::parse(&key.bytes).ok().map(|key| key.revision);
         let first = lost.lower.as_ref().and_then(revision);
-        Some(Self { first, end: lost.upper.as_ref().and_then(revision), known: false })
+        Some(Self { first, end: lost.upper.as_ref().and_then(revision), known: false, certain: false })
     }
 
     fn contains(&self, revision: Revision) -> bool {
@@ -101,6 +103,7 @@ impl<'a> Lost<'a> {
         // What can be read is not lost.
         let read: BTreeSet<&[u8]> = elements.iter().map(|element| element.key()).collect();
         let before = self.fragments.len();
+        let mut places = Vec::new();
         scan_keyed(image.run(id, pages), image.offset_of(id), image.page_size(), |spot| {
             let bytes =
                 image.bytes_at(spot.offset, spot.length as usize).filter(|_| spot.form == Form::Record);
@@ -109,18 +112,25 @@ impl<'a> Lost<'a> {
                 return;
             };
             if let (Ok(RevisionKey { revision, tombstone }), Some(user_key)) =
-                (RevisionKey::parse(key), KeyValue::key_of(value))
-                && !read.contains(key)
-                && spans.iter().any(|(_, span)| span.contains(revision))
+                (RevisionKey::parse(key), whole_key(value))
+                && spot.missing == 0
             {
+                places.push((spot.offset, spot.length));
+                if read.contains(key) || !spans.iter().any(|(_, span)| span.contains(revision)) {
+                    return;
+                }
                 self.add(Fragment { key: user_key, revision, tombstone });
             }
         });
         let found = self.fragments.len().saturating_sub(before);
-        // An element that cannot be read is one record; of a page nothing says how many
-        // there were.
-        let known = found >= spans.len() && spans.iter().all(|(is_element, _)| *is_element);
-        self.spans.extend(spans.iter().map(|(_, span)| LostSpan { known, ..*span }));
+        // An element that cannot be read is one record. How many a page had is told by where
+        // the first of them stands, if none is missing between.
+        let known = match spans.iter().all(|(is_element, _)| *is_element) {
+            true => found >= spans.len(),
+            false => is_all_of(image.offset_of(id), &places),
+        };
+        let told = |(certain, span): &(bool, LostSpan)| LostSpan { known, certain: *certain, ..*span };
+        self.spans.extend(spans.iter().map(told));
         PageId(id.0.saturating_add(pages))
     }
 
@@ -141,12 +151,14 @@ impl<'a> Lost<'a> {
             };
             let end = Revision { sub: revision.sub.saturating_add(1), ..revision };
             let element = db.image.element(record.offset);
-            let key =
-                element.and_then(|element| KeyValue::key_of(element.value())).filter(|key| !key.is_empty());
+            // Where it was wiped there are zeros, in front of which its length may still stand.
+            let key = element.and_then(|element| KeyValue::key_of(element.value()));
+            let key = key.filter(|key| !key.is_empty() && !key.contains(&0));
             if let Some(key) = key {
                 self.add(Fragment { key, revision, tombstone });
             }
-            self.spans.push(LostSpan { first: Some(revision), end: Some(end), known: key.is_some() });
+            let known = key.is_some();
+            self.spans.push(LostSpan { first: Some(revision), end: Some(end), known, certain: true });
         }
     }
 
@@ -182,8 +194,26 @@ impl Leaf {
         let first = self.revisions.iter().rev().find(|(place, _)| *place < offset);
         let end = self.revisions.iter().find(|(place, _)| *place > offset);
         let revision = |found: Option<&(FileOffset, Revision)>| found.map(|(_, revision)| *revision);
-        LostSpan { first: revision(first), end: revision(end), known: false }
+        LostSpan { first: revision(first), end: revision(end), known: false, certain: true }
     }
+}
+
+/// The user's key in a record of which nothing is missing.
+fn whole_key(value: &[u8]) -> Option<&[u8]> {
+    let key = KeyValue::parse(value).ok()?.key;
+    Some(key).filter(|key| !key.is_empty())
+}
+
+/// Whether the records at `places`, each of so many bytes, are all that the leaf at `page`
+/// had: one behind the other, the first right behind a table of so many elements.
+fn is_all_of(page: FileOffset, places: &[(FileOffset, u32)]) -> bool {
+    let table = (places.len() as u64).saturating_add(1).saturating_mul(16);
+    let mut next = page.0.saturating_add(table);
+    places.iter().all(|(place, length)| {
+        let follows = place.0 == next;
+        next = next.saturating_add(u64::from(*length));
+        follows
+    }) && !places.is_empty()
 }
 
 /// Looks for records that are newer than lost ones of the same key.

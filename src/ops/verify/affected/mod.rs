@@ -39,7 +39,7 @@ use crate::etcd::schema::KEY;
 use crate::kube::registry_key::Prefixes;
 
 use deletions::Deletions;
-use fragments::{Fragment, Lost, Newer};
+use fragments::{Fragment, Lost, LostSpan, Newer};
 use tally::Counter;
 
 pub(super) use deletions::Tombstones;
@@ -208,6 +208,12 @@ impl<'e, 'a> Evidence<'e, 'a> {
             | HistoryFaultKind::NothingToUpdate(_)
             | HistoryFaultKind::NothingToDelete => {}
             HistoryFaultKind::MoreFields if self.is_newer => {}
+            // A record that lost its content was one of some key.
+            HistoryFaultKind::EmptyKey => {
+                let end = Revision { sub: fault.revision.sub.saturating_add(1), ..fault.revision };
+                let (first, end) = (Some(fault.revision), Some(end));
+                lost.spans.push(LostSpan { first, end, known: false, certain: true });
+            }
             HistoryFaultKind::DeletionUnmarked | HistoryFaultKind::WriteMarkedDeleted => {
                 if let Some(record) = Record::at(&image, fault.offset) {
                     let tombstone = fault.kind == HistoryFaultKind::DeletionUnmarked;
@@ -223,6 +229,32 @@ impl<'e, 'a> Evidence<'e, 'a> {
         lost.is_cut |= logs.into_iter().any(has_unkept);
         contested.sort_unstable();
         contested
+    }
+
+    /// What is lost where no revision is missing as a whole: changes at the end of a
+    /// transaction. Adds the revisions that may be concerned.
+    fn vague(&self, spans: &[LostSpan], revisions: &mut Vec<(i64, Option<i64>)>) -> Vague {
+        let gaps = &self.keyspace.log.gaps;
+        let is_missing = |main: i64| {
+            let next = gaps.runs().partition_point(|run| run.last < main);
+            gaps.runs().get(next).is_some_and(|run| run.first <= main)
+        };
+        let mut vague = Vague::default();
+        for span in spans.iter().filter(|span| !span.known) {
+            let (Some(first), Some(end)) = (span.first, span.end) else { continue };
+            let last = end.main.saturating_sub(i64::from(end.sub == 0)).max(first.main);
+            // Below the compact revision and behind the last record it was told of.
+            if first.main <= self.compact || end.main > self.keyspace.last.saturating_add(1) {
+                continue;
+            }
+            if gaps.has_transactions() || span.certain && !is_missing(last) {
+                revisions.push((first.main, Some(last)));
+                vague.last = vague.last.max(Some(last));
+            } else {
+                vague.if_single = true;
+            }
+        }
+        vague
     }
 
     /// What is lost for certain or perhaps, and what is left of it after all that accounts
@@ -263,14 +295,17 @@ impl<'e, 'a> Evidence<'e, 'a> {
                 behind |= !span.known;
             }
         }
+        let vague = self.vague(&lost.spans, &mut affected.revisions);
         let is_accounted = open > 0 && !behind && !below && self.keyspace.log.accounts_for_all_gaps();
         if is_accounted {
-            holes.by_versions = true;
+            holes.if_single = true;
             holes.last = None;
         }
+        holes.if_single |= vague.if_single;
+        holes.last = holes.last.max(vague.last);
+        affected.unnamed = behind || below || open > 0 && !is_accounted || vague.last.is_some();
         affected.accounted_for =
-            affected.missing > 0 && !gaps.is_cut() && !behind && !below && (open == 0 || is_accounted);
-        affected.unnamed = behind || below || open > 0 && !is_accounted;
+            affected.missing > 0 && !gaps.is_cut() && !affected.unnamed && (open == 0 || is_accounted);
         if behind {
             // Whatever there is may have been changed later.
             holes.last = Some(i64::MAX);
@@ -286,12 +321,21 @@ impl<'e, 'a> Evidence<'e, 'a> {
     }
 }
 
+/// What is lost between revisions none of which is missing as a whole.
+#[derive(Debug, Default)]
+struct Vague {
+    /// The last revision of which a change is missing.
+    last: Option<i64>,
+    /// Whether nothing is, if each revision changed one key.
+    if_single: bool,
+}
+
 /// Revisions that are lost, and the last of those for which nothing accounts.
 #[derive(Debug, Default)]
 struct Holes {
     last: Option<i64>,
-    /// Whether nothing but the versions of newer records accounts for some of them.
-    by_versions: bool,
+    /// Whether some of it is only accounted for if each revision changed one key.
+    if_single: bool,
     affected: Affected,
 }
 
@@ -330,7 +374,7 @@ impl<'a> Weighing<'_, 'a> {
     pub(super) fn finish(self) -> Option<Affected> {
         let (lost, past) = self.sort_out();
         let Self { evidence, contested, holes, doubtful, broken, more, .. } = self;
-        let by_versions = holes.by_versions;
+        let if_single = holes.if_single;
         let mut affected = Affected {
             lost,
             doubtful: doubtful.finish(),
@@ -351,7 +395,7 @@ impl<'a> Weighing<'_, 'a> {
         affected.latest = if !affected.lost.is_empty() || !affected.undecodable.is_empty() || nothing_left {
             Latest::Affected
         } else if affected.unnamed
-            || by_versions
+            || if_single
             || !affected.doubtful.is_empty()
             || more
             || evidence.is_out_of_place()
