@@ -15,8 +15,8 @@ use etcdsnap::ops::{Progress, Settings, keys};
 
 use harness::{ask as program, fixture};
 use support::ask;
-use support::store::{Built, Put, Store, revision};
-use support::{entry, reseal};
+use support::store::{Built, Put, Store, put, revision};
+use support::{Entry, entry, reseal};
 
 /// All keys that are alive, and the revision that each was written at; with a damaged file,
 /// of those that are left. `None` if there is no answer.
@@ -246,6 +246,47 @@ fn a_deletion_under_another_key_leaves_some_key_alive_that_should_not_be() {
     reseal(&mut b.file);
     let told = affected(&b.file);
     assert!(told.latest == Latest::Doubtful && told.unnamed, "{told:?}");
+}
+
+/// Two of its changes, and the second is lost: no revision is missing.
+#[test]
+fn the_last_change_of_a_transaction_leaves_no_hole_and_is_told() {
+    let store = || {
+        let mut store = Store::sample(60);
+        let second = Entry { key: revision(40, 1), ..put("second", 40, 40, 1) };
+        let at = store.key.iter().position(|entry| entry.key == revision(40, 0)).expect("there");
+        store.key.insert(at + 1, second);
+        store.build()
+    };
+    let place = |b: &Built| {
+        let count = |leaf: u64| usize::from(b.file[b.at(leaf, 10)]);
+        let each = |leaf: &u64| (0..count(*leaf)).map(|index| (*leaf, index)).collect::<Vec<_>>();
+        let mut places = b.leaves().iter().flat_map(each);
+        places
+            .find(|(leaf, index)| b.file[b.data(*leaf, *index)..].starts_with(&revision(40, 1)))
+            .expect("it")
+    };
+    for what in ["value", "key", "element", "page"] {
+        let mut b = store();
+        let (leaf, index) = place(&b);
+        let (element, data) = (b.element(leaf, index), b.data(leaf, index));
+        let size = b.word(element + 12) as usize;
+        // Nothing names the key any more.
+        b.file[data + 17..data + 17 + size].fill(0);
+        match what {
+            "value" => {}
+            "key" => b.set(data, &[0; 17]),
+            "element" => b.set(element, &[0xff; 16]),
+            _ => of_no_kind(&mut b, leaf),
+        }
+        reseal(&mut b.file);
+        let told = affected(&b.file);
+        assert!(told.latest == Latest::Doubtful && told.unnamed, "{what}: {told:?}");
+        assert!(
+            told.revisions.iter().any(|(first, last)| *first <= 40 && *last >= Some(40)),
+            "{what}: {told:?}"
+        );
+    }
 }
 
 /// Every page of every snapshot, damaged in several ways: what `verify` says must be true.

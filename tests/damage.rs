@@ -396,6 +396,14 @@ bytes! {
         let count = b.word(at) as u16 - 1;
         b.count(last, count);
     } => ["suspicious tree/elements-apart page 12, element 0"];
+    the_last_entry_of_a_page_without_its_value sample(), |b| {
+        // What is left is a whole message: key, both revisions, the version.
+        let last = *b.leaves().last().expect("leaves");
+        let index = usize::from(b.file[b.at(last, 10)]) - 1;
+        let (element, message) = (b.element(last, index), b.data(last, index) + 17);
+        let size = b.file[message..].iter().position(|byte| *byte == 0x2a).expect("a value");
+        b.set(element + 12, &u32::try_from(size).expect("short").to_le_bytes());
+    } => ["suspicious tree/data-behind page 12"];
     the_last_branch_without_its_last_child sample(), |b| {
         b.count(NEXT_BRANCH, 2);
     } => ["suspicious tree/elements-apart page 15, element 0"];
@@ -939,6 +947,9 @@ content! {
     ];
     a_consistent_index_of_seven_bytes |s| { s.value("meta", "consistent_index").pop(); } => ["suspicious schema/entry page 18"];
     a_storage_version_that_is_none |s| { *s.value("meta", "storageVersion") = b"three".to_vec(); } => ["suspicious schema/entry page 18"];
+    a_compaction_done_that_nobody_asked_for |s| {
+        *s.value("meta", "finishedCompactRev") = revision(9, 0);
+    } => ["suspicious history/compaction-out-of-order"];
     a_compact_revision_that_is_none |s| { *s.value("meta", "finishedCompactRev") = b"5".to_vec(); } => [
         "suspicious schema/entry page 18",
         "note history/compaction-unfinished",

@@ -199,6 +199,16 @@ impl Lost {
     }
 }
 
+impl Lost {
+    /// What is lost, and by what damage.
+    pub(super) fn because(&self, damage: &Damage) -> String {
+        match damage.is_empty() {
+            true => format!("{self} is not there, and etcd has run on this database"),
+            false => format!("{self} cannot be read: {damage}"),
+        }
+    }
+}
+
 impl std::fmt::Display for Lost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

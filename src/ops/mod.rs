@@ -98,7 +98,7 @@ pub enum OpError {
         damage: Box<Damage>,
     },
     /// So much is damaged that nothing is left to answer from, however tolerant.
-    #[error("the file is damaged, and nothing is left to answer from: {lost} cannot be read: {damage}")]
+    #[error("the file is damaged, and nothing is left to answer from: {}", .lost.because(damage))]
     NothingLeft {
         /// What the answer would have been made of.
         lost: Lost,

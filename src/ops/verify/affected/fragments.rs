@@ -41,6 +41,14 @@ impl LostSpan {
         Some(Self { first, end: lost.upper.as_ref().and_then(revision), known: false, certain: false })
     }
 
+    /// The first main revision of which a change may be lost. Above the compact revision a
+    /// record stands right behind that of the revision before it.
+    pub(super) fn first_main(&self, compact: i64) -> i64 {
+        let before = |end: Revision| end.main.saturating_sub(i64::from(end.sub == 0));
+        let single = self.end.filter(|end| self.certain && before(*end) > compact);
+        self.first.map(|first| first.main).or(single.map(before)).unwrap_or(0)
+    }
+
     fn contains(&self, revision: Revision) -> bool {
         self.first.is_none_or(|first| revision >= first) && self.end.is_none_or(|end| revision < end)
     }

@@ -239,16 +239,20 @@ impl<'e, 'a> Evidence<'e, 'a> {
             let next = gaps.runs().partition_point(|run| run.last < main);
             gaps.runs().get(next).is_some_and(|run| run.first <= main)
         };
+        // A separator may name another change than the first of a transaction, too.
+        let is_later = |revision: Option<Revision>| revision.is_some_and(|revision| revision.sub > 0);
+        let has_transactions = gaps.has_transactions()
+            || spans.iter().any(|span| !span.certain && (is_later(span.first) || is_later(span.end)));
         let mut vague = Vague::default();
         for span in spans.iter().filter(|span| !span.known) {
-            let (Some(first), Some(end)) = (span.first, span.end) else { continue };
-            let last = end.main.saturating_sub(i64::from(end.sub == 0)).max(first.main);
+            let (first, Some(end)) = (span.first_main(self.compact), span.end) else { continue };
+            let last = end.main.saturating_sub(i64::from(end.sub == 0)).max(first);
             // Below the compact revision and behind the last record it was told of.
-            if first.main <= self.compact || end.main > self.keyspace.last.saturating_add(1) {
+            if first <= self.compact || end.main > self.keyspace.last.saturating_add(1) {
                 continue;
             }
-            if gaps.has_transactions() || span.certain && !is_missing(last) {
-                revisions.push((first.main, Some(last)));
+            if has_transactions || span.certain && !is_missing(last) {
+                revisions.push((first, Some(last)));
                 vague.last = vague.last.max(Some(last));
             } else {
                 vague.if_single = true;
@@ -283,7 +287,7 @@ impl<'e, 'a> Evidence<'e, 'a> {
         let mut behind = false;
         let mut below = false;
         for span in &lost.spans {
-            let first = span.first.map_or(0, |first| first.main);
+            let first = span.first_main(self.compact);
             let end = span.end.map(|end| end.main.max(first.saturating_add(1)));
             if self.compact > 0 && first <= self.compact {
                 let last = end.map_or(self.compact, |end| end.saturating_sub(1).min(self.compact));
