@@ -160,9 +160,7 @@ pub(super) fn spans(
         let bounded = (span.lower.is_empty() || first.is_some()) && span.upper.is_none_or(|_| end.is_some());
         let complete = healed
             || bounded
-                && (counted
-                    || counted
-                    || above && single && count.is_none() && end.is_some() && !hole && found > 0);
+                && (counted || above && single && count.is_none() && end.is_some() && !hole && found > 0);
         spans.push(LostSpan { first, end, found, complete });
     }
     if let Some(last) = outside.adopted {
