@@ -142,6 +142,51 @@ fn a_refused_restore_moves_nothing() {
 }
 
 #[test]
+fn the_member_directory_itself_is_no_target() {
+    let place = place();
+    let target = place.path().join("etcd");
+    restore(&fixture("etcd-3.6"), &target, &[]).exits(0);
+    let member = target.join("member");
+    let before = tree(place.path());
+    let told = format!("is the member directory of a data directory; --data-dir is {}", text(&target));
+    let held = File::open(member.join("snap/db")).expect("there");
+    for locked in [false, true] {
+        if locked {
+            flock(&held, FlockOperation::NonBlockingLockExclusive).expect("as etcd does");
+        }
+        for more in [&[][..], &["--force"]] {
+            restore(&fixture("etcd-3.6"), &member, more).refuses(2).says(&told);
+            let dry = restore(&fixture("etcd-3.6"), &member, &[more, &["--dry-run"]].concat()).refuses(2);
+            dry.says("CANNOT BE USED: ").says(&told);
+        }
+    }
+    let linked = place.path().join("link");
+    std::os::unix::fs::symlink(&member, &linked).expect("linked");
+    restore(&fixture("etcd-3.6"), &linked, &["--force"]).refuses(2).says(&told);
+    fs::remove_file(&linked).expect("removed");
+    assert_eq!(tree(place.path()), before);
+    drop(held);
+    // One that was set aside is one, too; a log without its database by its name alone.
+    let aside = place.path().join("old");
+    fs::rename(&member, &aside).expect("moved");
+    restore(&fixture("etcd-3.6"), &aside, &["--force"]).refuses(2).says("--data-dir is what holds `member`");
+    fs::remove_dir_all(aside.join("snap")).expect("removed");
+    fs::rename(&aside, &member).expect("moved");
+    restore(&fixture("etcd-3.6"), &member, &["--force"]).refuses(2).says(&told);
+}
+
+#[test]
+fn a_wal_inside_a_data_directory_makes_it_no_member() {
+    let place = place();
+    let target = place.path().join("member");
+    let wal = target.join("wal");
+    let elsewhere = ["--wal-dir", text(&wal)];
+    restore(&fixture("etcd-3.6"), &target, &elsewhere).exits(0);
+    restore(&fixture("etcd-3.6"), &target, &[&elsewhere[..], &["--force"]].concat()).exits(0);
+    restore(&fixture("etcd-3.6"), &target, &["--force"]).exits(0);
+}
+
+#[test]
 fn a_member_in_use_is_refused_by_database_and_by_wal() {
     let place = place();
     let target = place.path().join("etcd");

@@ -437,6 +437,9 @@ impl From<RestoreError> for Failure {
                 TargetError::NotEmpty { .. } => {
                     failure.hint("restore to a new directory, or move what is there aside: --force does that (nothing is ever overwritten or deleted)")
                 }
+                TargetError::IsMember { .. } => failure.hint(
+                    "with that directory as --data-dir, --force moves this one aside whole; nothing was changed",
+                ),
                 TargetError::NotADirectory { .. } => failure.hint("name a directory that is empty or not there yet"),
                 TargetError::Foreign { .. } => failure.hint("look into it, and move it away if it is nobody's"),
                 TargetError::NotRoot { .. } => failure.hint("leave out --owner, or run as root"),

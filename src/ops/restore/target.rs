@@ -39,6 +39,18 @@ pub enum TargetError {
         /// Some of what it holds.
         entries: Vec<String>,
     },
+    /// What was named is what goes into a data directory.
+    #[error(
+        "{} is the member directory of a data directory; --data-dir is {}",
+        path.display(),
+        data_dir.as_ref().map_or_else(|| "what holds `member`".into(), |data_dir| data_dir.display().to_string())
+    )]
+    IsMember {
+        /// The directory.
+        path: PathBuf,
+        /// What holds it, if it has its name.
+        data_dir: Option<PathBuf>,
+    },
     /// A running etcd uses the directory.
     #[error("{} is in use by a running etcd", path.display())]
     InUse {
@@ -184,6 +196,7 @@ impl Target {
         for path in [Some(data_dir), wal_dir].into_iter().flatten() {
             reachable(path)?;
         }
+        not_a_member(data_dir, wal_dir)?;
         let absolute = |path: &Path| std::path::absolute(path).map_err(failed("examine", path));
         let full_data_dir = absolute(data_dir)?;
         let mut target = Self {
@@ -284,6 +297,24 @@ impl Target {
         names.truncate(5);
         Err(TargetError::NotEmpty { path: path.to_owned(), entries: names })
     }
+}
+
+/// That `path` is not itself what `member` is: to move that aside piece by piece, or to
+/// put another one into it, is never meant. A WAL alone may be one of its own in the data
+/// directory, so it counts only under that name.
+fn not_a_member(path: &Path, wal_dir: Option<&Path>) -> Result<(), TargetError> {
+    let Ok(full) = path.canonicalize() else { return Ok(()) };
+    let has = |name: &str| full.join(name).exists();
+    let is_named = full.file_name().is_some_and(|name| name == "member");
+    let wal = full.join("wal");
+    let has_wal = wal.is_dir()
+        && !has("member")
+        && wal_dir.and_then(|wal_dir| wal_dir.canonicalize().ok()).is_none_or(|given| given != wal);
+    if has("snap/db") || (has_wal && (is_named || has("snap"))) {
+        let data_dir = full.parent().filter(|_| is_named).map(Path::to_owned);
+        return Err(TargetError::IsMember { path: path.to_owned(), data_dir });
+    }
+    Ok(())
 }
 
 /// Whether a path leads to a directory, or to where one can be made.
