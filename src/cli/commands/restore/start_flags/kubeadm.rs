@@ -7,7 +7,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Cluster, DATA_DIR as DATA, Start, is_plain, word};
+use super::{Cluster, DATA_DIR as DATA, Other, Start, is_plain, word};
 
 pub(super) fn text(cluster: &Cluster, starts: &[Start]) -> String {
     let mut out = format!(
@@ -15,7 +15,7 @@ pub(super) fn text(cluster: &Cluster, starts: &[Start]) -> String {
          # 1. On every control-plane node: stop etcd and the API server, and wait until both are gone.\n\
          mkdir -p /root/stopped\n\
          mv /etc/kubernetes/manifests/etcd.yaml /etc/kubernetes/manifests/kube-apiserver.yaml /root/stopped/\n\
-         while crictl ps -q --name '^(etcd|kube-apiserver)$' | grep -q .; do sleep 2; done\n\n",
+         {GONE}\n",
         cluster.starts_on.join(" or "),
     );
     if cluster.size > 1 {
@@ -49,7 +49,8 @@ fn one(out: &mut String, cluster: &Cluster, start: &Start) {
     push(out, &format!("\n# 4. On {name}: start etcd, and wait for it.\n{START}{ETCDCTL}"));
     push(out, "until ec endpoint health; do sleep 2; done\nec member list -w table\n\n");
     push(out, "# 5. The others, one at a time, the next only when the one before is healthy.");
-    let placeholder = [("NAME".to_owned(), "https://ADDRESS:2380".to_owned())];
+    let placeholder =
+        [Other { name: "NAME".to_owned(), urls: "https://ADDRESS:2380".to_owned(), is_learner: false }];
     let others = match cluster.others.as_slice() {
         [] => placeholder.as_slice(),
         others => {
@@ -60,23 +61,35 @@ fn one(out: &mut String, cluster: &Cluster, start: &Start) {
             others
         }
     };
+    let healthy = if others.iter().any(|other| other.is_learner) {
+        "ec endpoint health && ec endpoint status --cluster"
+    } else {
+        "ec endpoint health --cluster"
+    };
     let mut members = cluster.initial_cluster.clone();
-    for (other, urls) in others {
+    for Other { name: other, urls, is_learner } in others {
         members.extend(urls.split(',').map(|url| format!(",{other}={url}")));
         push(
             out,
             &format!(
                 "\n#    On {name}:\n\
-             ec member add {} --peer-urls={}\n\
+             ec member add {} {}--peer-urls={}\n\
              #    On {other}, where {DATA} is absent or empty: in /root/stopped/etcd.yaml, set\n\
              #      --initial-cluster={members}\n\
              #      --initial-cluster-state=existing\n{START}\
              #    On {name}:\n\
-             until ec member list | grep -qF {} && ec endpoint health --cluster; do sleep 2; done",
+             until ec member list | grep -qF {} && {healthy}; do sleep 2; done",
                 word(other),
+                if *is_learner { "--learner " } else { "" },
                 word(urls),
                 word(&format!(", started, {other}, "))
             ),
+        );
+    }
+    if others.iter().any(|other| other.is_learner) {
+        push(
+            out,
+            "\n#    Who had no vote has none again; once it has caught up: ec member promote ID (ec member list has it).",
         );
     }
     push(out, &format!("\n\n{}", rest(6)));
@@ -111,13 +124,36 @@ fn several(out: &mut String, cluster: &Cluster, starts: &[Start]) {
             "\n# 4. On all of these nodes, at once: start etcd. One alone waits for a second one.\n{START}"
         ),
     );
-    push(out, &format!("#    On one of them, wait until all are healthy.\n{ETCDCTL}"));
-    push(
-        out,
-        "until ec endpoint health --cluster; do sleep 2; done\nec endpoint status --cluster -w table\n\n",
-    );
+    if cluster.voters.len() == cluster.size {
+        push(
+            out,
+            &format!(
+                "#    On one of them, wait until all are healthy.\n{ETCDCTL}\
+                 until ec endpoint health --cluster; do sleep 2; done\n"
+            ),
+        );
+    } else {
+        push(
+            out,
+            &format!(
+                "#    On one that votes ({}), wait until a majority does, and all {size} answer: of learners only the\n\
+                 #    status can be asked.\n{ETCDCTL}\
+                 until ec endpoint health && all=$(ec endpoint status --cluster) && \
+                 [ \"$(echo \"$all\" | wc -l)\" -ge {size} ]; do sleep 2; done\n",
+                cluster.voters.join(", "),
+                size = cluster.size
+            ),
+        );
+    }
+    push(out, "ec endpoint status --cluster -w table\n\n");
     push(out, &rest(5));
 }
+
+/// Waits until no container is left. Where crictl has no answer, nobody knows, and it
+/// waits as well; crictl says why.
+const GONE: &str = "\
+until out=$(crictl ps -q --name '^(etcd|kube-apiserver)$') && [ -z \"$out\" ]; do sleep 2; done
+";
 
 const START: &str = "mv /root/stopped/etcd.yaml /etc/kubernetes/manifests/\n";
 
@@ -223,7 +259,7 @@ fn push(out: &mut String, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{one, two};
+    use super::super::tests::{one, other, two};
     use super::*;
 
     #[test]
@@ -234,7 +270,7 @@ mod tests {
 # 1. On every control-plane node: stop etcd and the API server, and wait until both are gone.
 mkdir -p /root/stopped
 mv /etc/kubernetes/manifests/etcd.yaml /etc/kubernetes/manifests/kube-apiserver.yaml /root/stopped/
-while crictl ps -q --name '^(etcd|kube-apiserver)$' | grep -q .; do sleep 2; done
+until out=$(crictl ps -q --name '^(etcd|kube-apiserver)$') && [ -z "$out" ]; do sleep 2; done
 
 # 2. On every other control-plane node: put the old data aside. An old member that comes back could
 #    talk to the new one, and crash or spoil it. (A disk of its own: move only /var/lib/etcd/member.)
@@ -331,6 +367,82 @@ grep -B3 'name: etcd-data' /root/stopped/etcd.yaml
         let places: Vec<_> = order.map(|words| found.find(words)).into_iter().flatten().collect();
         assert!(places.len() == order.len() && places.is_sorted(), "{places:?}\n{found}");
         assert!(!found.contains("member add"), "nobody joins: {found}");
+    }
+
+    /// Runs what was printed, with `before` in front of it, for at most ten seconds, and says
+    /// whether it came to its end, and what it printed.
+    fn run(before: &str, script: &str) -> (bool, String) {
+        let script = format!("sleep() {{ :; }}\n{before}\n{script}");
+        let mut command = std::process::Command::new("timeout");
+        let output = command.args(["10", "sh", "-c", &script]).output().expect("a shell");
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    fn lines_with<'t>(text: &'t str, words: &str) -> Vec<&'t str> {
+        text.lines().filter(|line| line.contains(words)).collect()
+    }
+
+    #[test]
+    fn it_waits_for_the_end_of_containers_also_while_crictl_has_no_answer() {
+        let (cluster, start) = one();
+        let text = text(&cluster, &[start]);
+        let waits = lines_with(&text, "^(etcd|kube-apiserver)$");
+        assert_eq!(waits.len(), 1, "{text}");
+        let folder = tempfile::tempdir().expect("a folder");
+        let asked = folder.path().join("asked");
+        // No answer twice, then both, then one, then none.
+        let crictl = format!(
+            "crictl() {{\n  echo x >> {asked}\n  case $(wc -l < {asked}) in\n    1|2) return 1;;\n    3) echo a; echo b;;\n    \
+             4) echo b;;\n  esac\n}}",
+            asked = asked.display()
+        );
+        assert_eq!(run(&crictl, waits[0]), (true, String::new()));
+        assert_eq!(std::fs::read_to_string(&asked).expect("asked").lines().count(), 5);
+    }
+
+    /// As etcdctl answers where node3 is a learner: it takes no question about its health,
+    /// and is the last that says where it can be reached.
+    const WITH_A_LEARNER: &str = "\
+n=0
+ec() {
+  case \"$*\" in
+    'endpoint health') echo asked >> \"$ASKED\";;
+    'endpoint health --cluster') return 1;;
+    'endpoint status --cluster') echo node1; echo node2; [ $(wc -l < \"$ASKED\") -lt 3 ] || echo node3;;
+    'member list') echo '1, started, node1, '; echo '3, started, node3, ';;
+  esac
+}";
+
+    #[test]
+    fn learners_are_waited_for_by_what_they_answer() {
+        let (cluster, starts) = two();
+        let voters = vec!["node 1".to_owned(), "node2".to_owned()];
+        let cluster = Cluster { size: 3, voters, ..cluster };
+        let found = text(&cluster, &starts);
+        assert!(found.contains("#    On one that votes (node 1, node2), wait until"), "{found}");
+        assert!(!found.contains("health --cluster"), "{found}");
+        let waits = lines_with(&found, "until ec ");
+        assert_eq!(waits.len(), 1, "{found}");
+        let folder = tempfile::tempdir().expect("a folder");
+        let asked = folder.path().join("asked");
+        let before = format!("ASKED={}\n{WITH_A_LEARNER}", asked.display());
+        assert!(run(&before, waits[0]).0, "{}", waits[0]);
+        assert_eq!(std::fs::read_to_string(&asked).expect("asked").lines().count(), 3, "until all answer");
+    }
+
+    #[test]
+    fn a_learner_that_joins_is_waited_for_and_gets_no_vote() {
+        let (cluster, start) = one();
+        let learner = Other { is_learner: true, ..other("node3", "https://c:2380") };
+        let cluster = Cluster { others: vec![learner], ..cluster };
+        let found = text(&cluster, &[start]);
+        assert!(found.contains("\nec member add node3 --learner --peer-urls=https://c:2380\n"), "{found}");
+        assert!(found.contains("ec member promote ID"), "{found}");
+        let waits = lines_with(&found, "until ec member list");
+        assert_eq!(waits.len(), 1, "{found}");
+        let folder = tempfile::tempdir().expect("a folder");
+        let before = format!("ASKED={}\n{WITH_A_LEARNER}", folder.path().join("asked").display());
+        assert!(run(&before, waits[0]).0, "{}", waits[0]);
     }
 
     #[test]

@@ -48,6 +48,8 @@ struct Cluster {
     /// What stands for its data.
     state: String,
     size: usize,
+    /// Names of those that vote.
+    voters: Vec<String>,
     /// Whether all members were made here, to be brought to their nodes.
     is_shipped: bool,
     /// Lines of etcd, oldest first.
@@ -56,9 +58,17 @@ struct Cluster {
     quota: Option<u64>,
     /// How many learners there are, if more than etcd takes unless told.
     max_learners: Option<usize>,
-    /// Members that the snapshot lists and the new cluster does not have: name
-    /// and `url,...`.
-    others: Vec<(String, String)>,
+    /// Members that the snapshot lists and the new cluster does not have.
+    others: Vec<Other>,
+}
+
+/// A member that is to join.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Other {
+    name: String,
+    /// `url,...`
+    urls: String,
+    is_learner: bool,
 }
 
 /// One member of it.
@@ -179,7 +189,14 @@ impl Restore {
 
 fn cluster(resolved: &Resolved, done: &Done) -> Cluster {
     let (summary, membership) = (done.summary(), &resolved.membership);
-    let learners = summary.members.iter().filter(|member| member.is_learner).count();
+    let mut voters: Vec<_> = summary
+        .members
+        .iter()
+        .filter(|member| !member.is_learner)
+        .map(|member| member.name.clone())
+        .collect();
+    voters.sort();
+    let learners = summary.members.len().saturating_sub(voters.len());
     Cluster {
         initial_cluster: membership.cluster.to_string(),
         token: membership.token.clone(),
@@ -195,7 +212,8 @@ fn cluster(resolved: &Resolved, done: &Done) -> Cluster {
 }
 
 /// The members of the snapshot that can be told how to join, and are not there.
-fn others(before: &[Member], cluster: &InitialCluster) -> Vec<(String, String)> {
+        voters,
+fn others(before: &[Member], cluster: &InitialCluster) -> Vec<Other> {
     let usable =
         |text: &str| !text.is_empty() && !text.chars().any(|c| is_dangerous(c) || matches!(c, ',' | ' '));
     let there = |member: &Member| {
@@ -210,7 +228,11 @@ fn others(before: &[Member], cluster: &InitialCluster) -> Vec<(String, String)> 
     let mut others: Vec<_> = before
         .iter()
         .filter(can_join)
-        .map(|member| (member.name.clone(), joined(member.peer_urls.iter().cloned())))
+        .map(|member| Other {
+            name: member.name.clone(),
+            urls: joined(member.peer_urls.iter().cloned()),
+            is_learner: member.is_learner,
+        })
         .collect();
     others.sort();
     others
@@ -294,13 +316,18 @@ mod tests {
             size: 1,
             is_shipped: false,
             starts_on: vec!["3.6".to_owned(), "3.7".to_owned()],
+    pub(super) fn other(name: &str, urls: &str) -> Other {
+        Other { name: name.to_owned(), urls: urls.to_owned(), is_learner: false }
+    }
+
             quota: None,
             max_learners: None,
             others: vec![
-                ("node2".to_owned(), "https://10.20.30.102:2380".to_owned()),
-                ("node3".to_owned(), "https://10.20.30.103:2380".to_owned()),
+                other("node2", "https://10.20.30.102:2380"),
+                other("node3", "https://10.20.30.103:2380"),
             ],
         };
+            voters: vec!["node1".to_owned()],
         let start = Start {
             name: "node1".to_owned(),
             advertised: "https://10.20.30.101:2380".to_owned(),
@@ -327,6 +354,7 @@ mod tests {
             name: "node 1".to_owned(),
             advertised: "https://a:2380".to_owned(),
             listens_on: "https://0.0.0.0:2380".to_owned(),
+            voters: vec!["node 1".to_owned(), "node2".to_owned()],
             data_dir: "/srv/etcd".to_owned(),
             wal_dir: Some("/fast/wal".to_owned()),
             owned: true,
@@ -381,8 +409,7 @@ mod tests {
             member("h", "h"),
         ];
         let cluster = InitialCluster::parse("a=http://a:1").expect("sound");
-        let expected = [("b", "http://b:1"), ("c", "http://c:1")];
-        let expected = expected.map(|(name, url)| (name.to_owned(), url.to_owned()));
+        let expected = [other("b", "http://b:1"), other("c", "http://c:1")];
         assert_eq!(others(&before, &cluster), expected);
     }
 
