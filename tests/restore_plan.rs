@@ -4,6 +4,7 @@ mod harness;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use etcdsnap::bolt::{Db, Entries, Patch, bucket_names, small_bucket};
@@ -250,6 +251,45 @@ fn the_commands_for_the_other_nodes_lead_to_the_same_database() {
         Answer::of(shell.args(["-c", &script, harness::PROGRAM])).exits(0);
         assert_eq!(listing(&target), listing(&first));
     }
+}
+
+#[test]
+fn the_commands_for_the_other_nodes_have_the_owner_the_mode_and_a_place_for_the_wal() {
+    let place = place();
+    let file = fixture("etcd-3.6");
+    let owner = if harness::is_root() { "root:root".to_owned() } else { owner_of(place.path()) };
+    let (first, wal, keys) =
+        (place.path().join("first"), place.path().join("wal"), place.path().join("the keys.yaml"));
+    let config = "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources:\n- resources: [secrets]\n  providers: [{identity: {}}]\n";
+    fs::write(&keys, config).expect("written");
+    let mut args = vec!["restore", &file, "--data-dir", text(&first), "--name", "a", "--wal-dir", text(&wal)];
+    args.extend(["--initial-advertise-peer-urls", "http://10.0.0.1:1"]);
+    args.extend(["--initial-cluster", "a=http://10.0.0.1:1,b=http://10.0.0.2:1"]);
+    args.extend(["--owner", &owner, "--mode", "0750", "--start-flags", "env"]);
+    args.extend(["--encryption-config", text(&keys)]);
+    let answer = ask(&args).exits(0);
+    let command = answer.text().lines().find_map(|line| line.trim().strip_prefix("etcdsnap restore "));
+    let command = command.expect("a command");
+    for words in [&format!(" --owner {owner} "), " --mode 750 ", " --start-flags env "] {
+        assert!(command.contains(words), "{words}: {command}");
+    }
+    assert!(command.ends_with(" --wal-dir WAL-DIR --data-dir DIR"), "{command}");
+    let (other, other_wal) = (place.path().join("other"), place.path().join("other-wal"));
+    let command = command.replace(" WAL-DIR", &format!(" {}", text(&other_wal)));
+    let command = command.replace(" DIR", &format!(" {}", text(&other)));
+    let mut shell = std::process::Command::new("sh");
+    let script = format!("\"$0\" restore {command}");
+    let other_answer = Answer::of(shell.args(["-c", &script, harness::PROGRAM])).exits(0);
+    assert!(other_answer.text().contains("\nETCD_NAME=b\n"), "{}", other_answer.text());
+    assert_eq!(listing(&other), listing(&first));
+    assert_eq!(fs::metadata(&other).expect("there").mode() & 0o777, 0o750);
+    assert!(fs::read_dir(&other_wal).expect("a WAL").count() > 0);
+}
+
+/// User and group of a directory, as numbers.
+fn owner_of(path: &Path) -> String {
+    let metadata = fs::metadata(path).expect("there");
+    format!("{}:{}", metadata.uid(), metadata.gid())
 }
 
 // For a line of etcd.

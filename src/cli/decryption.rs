@@ -24,6 +24,11 @@ pub(crate) struct Decryption {
 }
 
 impl Decryption {
+    /// The file, if one was named.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.encryption_config.as_deref()
+    }
+
     /// The keys, if a file was named.
     ///
     /// # Errors

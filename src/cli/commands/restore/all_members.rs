@@ -62,7 +62,7 @@ impl AllMembers {
             }
         }
         let form = if self.tar { Form::Archives } else { Form::Directories };
-        let owner = args.owner.map(|OwnerArgument(owner)| owner);
+        let owner = args.owner.as_ref().map(OwnerArgument::owner);
         Ok(Some(OutDir { path: path.clone(), form, owner, mode: args.mode }))
     }
 }

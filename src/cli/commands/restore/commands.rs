@@ -49,7 +49,24 @@ impl Restore {
                 Value::Hash => "\"$HASH\"".to_owned(),
             }));
         }
-        words.extend(["--expect-state".to_owned(), restored.state.to_string()]);
+        if let Some(keys) = self.decryption.path() {
+            words.extend(["--encryption-config".to_owned(), quoted_path(keys)]);
+        }
+        let mut flag = |flag: &str, value: &str| words.extend([flag.to_owned(), quoted(value.as_bytes())]);
+        if let Some(owner) = &self.owner {
+            flag("--owner", owner.as_str());
+        }
+        if let Some(mode) = self.mode {
+            flag("--mode", &format!("{mode:o}"));
+        }
+        if let Some(form) = self.start_flags {
+            flag("--start-flags", form.name());
+        }
+        flag("--expect-state", &restored.state.to_string());
+        // Directories are each node's own.
+        if self.wal_dir.is_some() {
+            flag("--wal-dir", "WAL-DIR");
+        }
         words.extend(["--data-dir".to_owned(), "DIR".to_owned()]);
         words.join(" ")
     }

@@ -32,8 +32,22 @@ impl BumpArgument {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct OwnerArgument(pub(super) Owner);
+#[derive(Debug, Clone)]
+pub(crate) struct OwnerArgument {
+    owner: Owner,
+    /// As it was typed: a user may have another number on another node.
+    text: String,
+}
+
+impl OwnerArgument {
+    pub(super) fn owner(&self) -> Owner {
+        self.owner
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.text
+    }
+}
 
 pub(super) fn parse_owner(text: &str) -> Result<OwnerArgument, String> {
     let (user, group) = text.split_once(':').ok_or("USER:GROUP or UID:GID is wanted")?;
@@ -49,7 +63,7 @@ pub(super) fn parse_owner(text: &str) -> Result<OwnerArgument, String> {
             uzers::get_group_by_name(group).ok_or_else(|| format!("there is no group {group:?} here"))?.gid()
         }
     };
-    Ok(OwnerArgument(Owner { uid, gid }))
+    Ok(OwnerArgument { owner: Owner { uid, gid }, text: text.to_owned() })
 }
 
 pub(super) fn parse_mode(text: &str) -> Result<u32, String> {

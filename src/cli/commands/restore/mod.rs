@@ -426,7 +426,7 @@ impl Restore {
             advertised,
             data_dir,
             wal_dir: self.wal_dir.clone(),
-            owner: self.owner.map(|OwnerArgument(owner)| owner),
+            owner: self.owner.as_ref().map(OwnerArgument::owner),
             mode: self.mode,
             existing: match self.force {
                 true => Existing::MoveAside { at: now() },

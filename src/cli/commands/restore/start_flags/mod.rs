@@ -99,7 +99,8 @@ impl StartForm {
         }
     }
 
-    fn name(self) -> &'static str {
+    /// As it is typed.
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Env => "env",
             Self::Systemd => "systemd",
