@@ -393,6 +393,86 @@ fn volumes_that_would_be_deleted_are_named_and_refused() {
     assert_eq!(refusal(&file, changes(both)), Refusal::NothingLeft);
 }
 
+/// An encrypted value.
+fn sealed(key: &str, main: i64) -> Entry {
+    let value = b"k8s:enc:secretbox:v1:key1:\x01\x02\x03 not to be opened";
+    let value = Put { key: key.as_bytes(), create: main, modified: main, version: 1, value, lease: 0 };
+    entry(revision(main, 0), value.to_bytes())
+}
+
+#[test]
+fn volumes_that_cannot_be_read_are_refused_where_claims_go() {
+    let file = store_of(vec![
+        sealed("/registry/persistentvolumeclaims/shop/denc", 2),
+        sealed("/registry/persistentvolumes/vol-enc", 3),
+        sealed("/registry/secrets/shop/s", 4),
+        sealed("/registry/secrets/team-b/t", 5),
+    ])
+    .build()
+    .file;
+    let exclude = |names: &[&str]| Selection {
+        exclude_namespaces: names.iter().map(|name| Pattern::new(*name)).collect(),
+        ..Selection::default()
+    };
+    assert_eq!(refusal(&file, changes(exclude(&["shop"]))), Refusal::ReclaimUnknown(1));
+    assert_eq!(refusal(&file, dropping("persistentvolumeclaims", "")), Refusal::ReclaimUnknown(1));
+    let accepted = Changes { accept_reclaim: true, ..changes(exclude(&["shop"])) };
+    let concerns = try_rebuild(&file, accepted).expect("accepted").0.concerns;
+    assert_eq!(concerns.unreadable_volumes.count, 1);
+    assert_eq!(concerns.unreadable_volumes.first[0].object, "persistentvolumes vol-enc");
+    assert_eq!((concerns.reclaimed.count, concerns.unreadable), (0, 4));
+    // No claim goes, or the volume goes, too.
+    try_rebuild(&file, changes(exclude(&["team-b"]))).expect("nothing to lose");
+    let both = Selection {
+        drop_types: dropping("persistentvolumes", "").selection.drop_types,
+        ..exclude(&["shop"])
+    };
+    try_rebuild(&file, changes(both)).expect("nothing to lose");
+}
+
+#[test]
+fn objects_that_stay_without_their_namespace_or_definition_are_counted() {
+    let named = |kind: &str, name: &str| serde_json::json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name}});
+    let definition = "/registry/apiextensions.k8s.io/customresourcedefinitions/widgets.example.com";
+    let other = "/registry/apiextensions.k8s.io/customresourcedefinitions/gadgets.example.com";
+    let keys = [
+        "/registry/namespaces/shop",
+        "/registry/namespaces/dev",
+        "/registry/configmaps/shop/a",
+        "/registry/configmaps/shop/b",
+        "/registry/configmaps/dev/c",
+        "/registry/clusterroles/shop",
+        "/registry/configmaps/never-there/d",
+        definition,
+        other,
+        "/registry/example.com/widgets/shop/w",
+        "/registry/example.com/gadgets/shop/g",
+    ];
+    let records = (2..).zip(keys).map(|(main, key)| object(key, main, named("Any", "any")));
+    let file = store_of(records.collect()).build().file;
+    let concerns = |changes: Changes| try_rebuild(&file, changes).expect("rebuilt").0.concerns;
+    let by_name = |names: &[(&str, u64)]| -> BTreeMap<String, u64> {
+        names.iter().map(|(name, objects)| ((*name).to_owned(), *objects)).collect()
+    };
+    let found = concerns(dropping("namespaces", ""));
+    assert_eq!(found.without_namespace.count, 5);
+    assert_eq!(found.without_namespace.by_name, by_name(&[("dev", 1), ("shop", 4)]));
+    assert_eq!(found.without_definition.count, 0);
+    let found = concerns(dropping("customresourcedefinitions", "apiextensions.k8s.io"));
+    assert_eq!(found.without_definition.count, 2);
+    let both = by_name(&[("gadgets.example.com", 1), ("widgets.example.com", 1)]);
+    assert_eq!(found.without_definition.by_name, both);
+    assert_eq!(found.without_namespace.count, 0);
+    // One of them by its key alone.
+    let drop_prefixes = vec![definition.as_bytes().to_vec()];
+    let found = concerns(changes(Selection { drop_prefixes, ..Selection::default() }));
+    assert_eq!(found.without_definition.by_name, by_name(&[("widgets.example.com", 1)]));
+    // Who goes with its namespace is missing nothing.
+    let exclude_namespaces = vec![Pattern::new("shop")];
+    let found = concerns(changes(Selection { exclude_namespaces, ..Selection::default() }));
+    assert_eq!((found.without_namespace.count, found.without_definition.count), (0, 0));
+}
+
 #[test]
 fn objects_that_would_lose_all_their_owners_are_named_and_refused() {
     let sets = dropping("replicasets", "apps");

@@ -41,6 +41,42 @@ fn an_untouched_snapshot_comes_out_byte_for_byte() {
         assert_eq!(fs::metadata(&out).expect("there").mode() & 0o777, 0o600);
     }
     assert_eq!(tree(place.path()).len(), harness::SNAPSHOTS.len(), "nothing else is left");
+    let told = |file: &str, out: &str, more: &[&str]| {
+        let out = text(&place.path().join(out));
+        let page = ask(&[&["repack", file, &out], more].concat()).exits(0);
+        page.text().lines().find(|line| line.contains("  content  ")).expect("told").trim_end().to_owned()
+    };
+    assert!(told(&fixture("etcd-3.6"), "same", &[]).ends_with("as in the source, byte for byte"));
+    // As a member has its file: the second meta is the newer one.
+    let mut db = fs::read(fixture("etcd-3.6")).expect("a fixture");
+    db.truncate(db.len() - 32);
+    let (first, second) = db.split_at_mut(4096);
+    first[16..].swap_with_slice(&mut second[16..4096]);
+    let file = place.path().join("db");
+    fs::write(&file, &db).expect("written");
+    assert!(told(&text(&file), "other", &[]).ends_with("byte for byte but for the first two pages"));
+    assert!(fs::read(place.path().join("other")).expect("there")[..8192] != db[..8192]);
+    assert!(
+        fs::read(place.path().join("same")).expect("there") == fs::read(fixture("etcd-3.6")).expect("there")
+    );
+}
+
+#[test]
+fn what_comes_next_moves_the_revision_where_it_must() {
+    let place = place();
+    let file = fixture("k8s-1.35-etcd-3.6");
+    for (name, flags, moves) in [
+        ("out", &["--drop-resource", "events"][..], true),
+        ("same", &[], false),
+        ("compact", &["--compact", "now"], false),
+        ("nothing", &["--drop-prefix", "/no such thing/"], false),
+    ] {
+        let out = text(&place.path().join(name));
+        let page = ask(&[&["repack", &file, &out], flags].concat()).exits(0);
+        let next = page.text().lines().find(|line| line.starts_with("  use:   ")).expect("told");
+        let bump = if moves { "--bump-revision auto " } else { "" };
+        assert_eq!(next, format!("  use:   etcdsnap restore {out} --data-dir DIR {bump}..."));
+    }
 }
 
 #[test]

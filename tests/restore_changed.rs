@@ -1,6 +1,7 @@
 //! A restore that leaves something out or cleanses it.
 
 mod harness;
+mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,6 +12,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use harness::{Answer, ask, fixture, tree};
+use support::entry;
+use support::store::{Put, Store, revision};
 
 const KUBERNETES: &str = "k8s-1.35-etcd-3.6";
 const HASH: &str = "$2a$10$XajjQvNhvvRt5GSeFk1xFeyqRrsxkhBkUiQeg0dt.wU1qD4aFDcga";
@@ -229,6 +232,149 @@ fn what_a_cluster_would_delete_is_shown_and_refused() {
     fs::write(&stale, &bytes).expect("written");
     restore(text(&stale), &target, &["--defrag"]).refuses(1).says("damaged");
     assert!(!target.exists());
+}
+
+/// The codes of what speaks against it.
+fn refused(answer: &Value) -> Vec<&str> {
+    let refused = answer["refused"].as_array().expect("a list");
+    refused.iter().map(|reason| reason["code"].as_str().expect("a code")).collect()
+}
+
+/// A snapshot with a volume, its claim and a configuration, of which the first two are
+/// encrypted, and a pod whose owner is in another namespace.
+fn sealed(place: &Path) -> String {
+    let pod = r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"web","namespace":"team-b","uid":"u-pod",
+        "ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"c","uid":"u-owner"}]}}"#;
+    let owner = r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c","namespace":"shop","uid":"u-owner"}}"#;
+    let closed = "k8s:enc:secretbox:v1:key1:\u{1}\u{2} not to be opened";
+    let keys = [
+        ("/registry/persistentvolumeclaims/shop/denc", closed),
+        ("/registry/persistentvolumes/vol-enc", closed),
+        ("/registry/configmaps/shop/c", owner),
+        ("/registry/pods/team-b/web", pod),
+    ];
+    let record = |(main, (key, value)): (i64, (&str, &str))| {
+        let (key, value) = (key.as_bytes(), value.as_bytes());
+        let put = Put { key, create: main, modified: main, version: 1, value, lease: 0 };
+        entry(revision(main, 0), put.to_bytes())
+    };
+    let mut store = Store::sample(0);
+    store.key = (2..).zip(keys).map(record).collect();
+    store.small.get_mut("lease").expect("a bucket").clear();
+    store.of("meta").retain(|entry| !entry.key.ends_with(b"CompactRev"));
+    let path = place.join("enc.db");
+    fs::write(&path, store.build().file).expect("written");
+    text(&path).to_owned()
+}
+
+#[test]
+fn a_volume_that_cannot_be_read_is_not_given_away_in_silence() {
+    let place = place();
+    let (file, target) = (sealed(place.path()), place.path().join("etcd"));
+    let out = text(&place.path().join("out.db")).to_owned();
+    let cleansing = ["--exclude-namespaces", "shop"];
+    let all = ["reclaim-unknown", "orphans"];
+    for more in [&[][..], &["--dry-run"]] {
+        let answer = restore(&file, &target, &[&cleansing[..], more].concat()).refuses(1);
+        let answer =
+            answer.says("1 volume cannot be read").says("--encryption-config").says("--accept-orphans");
+        let document = answer.json();
+        assert_eq!(refused(&document), all);
+        let volumes = serde_json::json!({"count": 1, "first": [{"object": "persistentvolumes vol-enc"}]});
+        assert_eq!(document["changes"]["unreadableVolumes"], volumes);
+        let packed = ask(&[&["repack", &file, &out, "-o", "json"], &cleansing[..], more].concat()).refuses(1);
+        assert_eq!(refused(&packed.json()), all);
+        assert_eq!(packed.json()["written"], false);
+    }
+    let page = ask(&[&["repack", &file, &out], &cleansing[..]].concat()).refuses(1);
+    page.says("REFUSED to write")
+        .says("DELETE WITH THEIR DATA, for want of their claims: 1\n  persistentvolumes vol-enc\n");
+    assert_eq!(tree(place.path()).len(), 1, "nothing is written");
+    let one = [&cleansing[..], &["--accept-orphans"]].concat();
+    assert_eq!(refused(&restore(&file, &target, &one).refuses(1).json()), all[..1]);
+    let both = [&one[..], &["--accept-reclaim"]].concat();
+    let done = restore(&file, &target, &both).exits(0).json();
+    assert_eq!(done["refused"], serde_json::json!([]));
+    let packed = ask(&[&["repack", &file, &out, "-o", "json"], &both[..]].concat()).exits(0).json();
+    assert_eq!(packed["refused"], serde_json::json!([]));
+}
+
+#[test]
+fn nothing_is_to_be_started_after_a_refusal() {
+    let place = place();
+    let (file, target) = (sealed(place.path()), place.path().join("etcd"));
+    let flags = ["--exclude-namespaces", "shop", "--start-flags", "systemd"];
+    for more in [&[][..], &["--dry-run"]] {
+        let page = [&["restore", &file, "--data-dir", text(&target)], &flags[..], more].concat();
+        let page = ask(&page).refuses(1).says("REFUSED to restore ");
+        for words in ["To start it", "can be used", "Next:", "systemctl"] {
+            assert!(!page.text().contains(words), "{words}: {}", page.text());
+        }
+        let document = restore(&file, &target, &[&flags[..], more].concat()).refuses(1).json();
+        assert_eq!(document.get("startFlags"), None);
+    }
+    // Another state, which is all that is wrong here.
+    let file = fixture("etcd-3.6");
+    let state = restore(&file, &target, &["--dry-run"]).exits(0).json()["state"]
+        .as_str()
+        .expect("a state")
+        .to_owned();
+    let other: String = state.chars().map(|digit| if digit == '-' { '-' } else { '0' }).collect();
+    for more in [&[][..], &["--dry-run"]] {
+        let flags = [&["--expect-state", &other, "--start-flags", "env"], more].concat();
+        let document = restore(&file, &target, &flags).refuses(1).json();
+        assert_eq!(refused(&document), ["other-state"]);
+        let told = document["refused"][0]["text"].as_str().expect("a text");
+        assert!(told.contains(&state) && told.contains(&other), "{told}");
+        assert_eq!(document["state"], state.as_str());
+        let page = [&["restore", &file, "--data-dir", text(&target)], &flags[..]].concat();
+        let page = ask(&page).refuses(1);
+        assert!(
+            !page.text().contains("To start it") && !page.text().contains("can be used"),
+            "{}",
+            page.text()
+        );
+    }
+    assert!(!target.exists());
+    // Only the target is in the way: told, and that nothing was restored.
+    fs::create_dir_all(target.join("member")).expect("made");
+    let flags = ["--dry-run", "--start-flags", "env"];
+    let page = ask(&[&["restore", &file, "--data-dir", text(&target)], &flags[..]].concat()).refuses(2);
+    let (before, _) = page.text().split_once("\nTo start it:\n").expect("told all the same");
+    assert!(before.contains("\nNOTHING WAS RESTORED, and nothing can be to this target."), "{before}");
+    assert_eq!(refused(&restore(&file, &target, &flags).refuses(2).json()), ["target"]);
+}
+
+#[test]
+fn objects_that_nobody_can_use_are_told_loudly() {
+    let place = place();
+    let target = place.path().join("etcd");
+    for (resource, code, words, field) in [
+        ("namespaces", "namespaces-left-out", "OBJECTS STAY WITHOUT THEIR NAMESPACE: ", "withoutNamespace"),
+        (
+            "customresourcedefinitions",
+            "definitions-left-out",
+            "CUSTOM RESOURCES STAY WITHOUT THEIR DEFINITIONS: 3 objects of 1 type whose definition is left out (widgets.example.com 3)",
+            "withoutDefinition",
+        ),
+    ] {
+        let flags = ["--drop-resource", resource, "--dry-run"];
+        let answer = restore(&fixture(KUBERNETES), &target, &flags).exits(0).says(words).json();
+        assert!(codes(&answer).contains(code), "{answer}");
+        // What is listed in namespaces, or as widgets.
+        let list = ask(&["list", &fixture(KUBERNETES)]).exits(0);
+        let rows = list.text().lines().skip(1).map(|row| row.split_whitespace().collect::<Vec<_>>());
+        let fits = |row: &Vec<&str>| match resource {
+            "namespaces" => row.len() == 3 && row[1] != "-",
+            _ => row[0] == "widgets.example.com",
+        };
+        let objects: u64 = rows.filter(fits).map(|row| row[2].parse::<u64>().expect("a number")).sum();
+        assert!(objects > 0);
+        assert_eq!(answer["changes"][field]["count"], objects, "{}", list.text());
+    }
+    let both = ["--drop-resource", "customresourcedefinitions,widgets", "--dry-run"];
+    let answer = restore(&fixture(KUBERNETES), &target, &both).exits(0).json();
+    assert!(!codes(&answer).contains("definitions-left-out"), "{answer}");
 }
 
 #[test]

@@ -248,7 +248,7 @@ pub(super) fn restore(bytes: &[u8]) {
     if foreseen.is_err() && !choice(bytes).is_multiple_of(16) {
         return;
     }
-    let refused = foreseen.as_ref().is_ok_and(|foreseen| foreseen.refusal.is_some());
+    let refused = foreseen.as_ref().is_ok_and(|foreseen| !foreseen.refusals.is_empty());
     match restores::restore(&source, &request, &placement, &settings) {
         Err(RestoreError::Refused(_)) => assert!(refused),
         Err(error) => {

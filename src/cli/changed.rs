@@ -2,10 +2,13 @@
 
 use std::io::{self, Write};
 
-use etcdsnap::ops::rebuild::{ConcernLog, LeftOut, Outcome, Reason, Refusal, Unmatched};
+use std::collections::BTreeMap;
+
+use etcdsnap::ops::rebuild::{Bereft, ConcernLog, LeftOut, Outcome, Reason, Refusal, Unmatched};
 use serde::Serialize;
 
 use super::failure::Failure;
+use super::output::shell::quoted;
 use super::output::size::{grouped, humanized};
 use super::output::text::{count, safe};
 
@@ -105,8 +108,14 @@ pub(crate) fn text(out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
         "Volumes that the cluster would DELETE WITH THEIR DATA, for want of their claims",
         &concerns.reclaimed,
     )?;
+    concern(
+        out,
+        "Volumes that cannot be read, and that the cluster may DELETE WITH THEIR DATA, for want of their claims",
+        &concerns.unreadable_volumes,
+    )?;
     concern(out, "Objects that the cluster would delete, for want of their owners", &concerns.orphans)?;
-    if !left_out.kinds.is_empty() || concerns.reclaimed.count > 0 || concerns.orphans.count > 0 {
+    let concerned = [&concerns.reclaimed, &concerns.unreadable_volumes, &concerns.orphans];
+    if !left_out.kinds.is_empty() || concerned.iter().any(|log| log.count > 0) {
         writeln!(out)?;
     }
     Ok(())
@@ -120,7 +129,10 @@ fn concern(out: &mut dyn Write, title: &str, log: &ConcernLog) -> io::Result<()>
     writeln!(out, "\n{title}: {}", grouped(log.count))?;
     for concern in log.first.iter().take(SHOWN) {
         let (object, needs) = (safe(concern.object.as_bytes()), safe(concern.needs.as_bytes()));
-        writeln!(out, "  {object} needs {needs}")?;
+        match needs.as_str() {
+            "" => writeln!(out, "  {object}")?,
+            needs => writeln!(out, "  {object} needs {needs}")?,
+        }
     }
     let rest = log.count.saturating_sub(log.first.len().min(SHOWN) as u64);
     if rest > 0 {
@@ -129,10 +141,37 @@ fn concern(out: &mut dyn Write, title: &str, log: &ConcernLog) -> io::Result<()>
     Ok(())
 }
 
-/// Why nothing was written.
-pub(crate) fn refused(refusal: Refusal) -> Failure {
-    let failure = Failure::no(format!("nothing was written: {refusal}"));
-    match refusal {
+/// Why nothing is written: stable name, words.
+pub(crate) fn refusal(refusal: Refusal) -> Remark {
+    let volumes = |number: u64| count(number, "volume", "volumes");
+    let code = match refusal {
+        Refusal::NothingLeft => "nothing-left",
+        Refusal::KeepsNothing => "keeps-nothing",
+        Refusal::Reclaim(_) => "reclaim",
+        Refusal::ReclaimUnknown(_) => "reclaim-unknown",
+        Refusal::Orphans(_) => "orphans",
+    };
+    let text = match refusal {
+        Refusal::NothingLeft | Refusal::KeepsNothing => refusal.to_string(),
+        Refusal::Reclaim(number) => {
+            format!("{} would be deleted with all data, for want of the claim", volumes(number))
+        }
+        Refusal::ReclaimUnknown(number) => format!(
+            "{} cannot be read while claims are left out, and may be deleted with all data for want of them",
+            volumes(number)
+        ),
+        Refusal::Orphans(number) => {
+            format!("{} would be deleted, for want of owners", count(number, "object", "objects"))
+        }
+    };
+    Remark::new(code, text)
+}
+
+/// Why nothing was written, and what to do about each reason.
+pub(crate) fn refused(refusals: &[Refusal]) -> Failure {
+    let reasons: Vec<_> = refusals.iter().map(|reason| refusal(*reason).text).collect();
+    let failure = Failure::no(format!("nothing was written: {}", reasons.join("; ")));
+    refusals.iter().fold(failure, |failure, refusal| match refusal {
         Refusal::NothingLeft => failure.hint("look at the prefixes and namespaces that were given: `etcdsnap list SRC`"),
         Refusal::KeepsNothing => {
             failure.hint("the warnings above name it; a mistyped name would keep nothing of what it was to keep")
@@ -140,10 +179,13 @@ pub(crate) fn refused(refusal: Refusal) -> Failure {
         Refusal::Reclaim(_) => failure
             .hint("keep the claims' namespaces, or leave the volumes out as well: --drop-resource persistentvolumes")
             .hint("or go on with --accept-reclaim, and set those volumes to Retain before controllers start"),
+        Refusal::ReclaimUnknown(_) => failure
+            .hint("--encryption-config FILE opens encrypted volumes, so that each says which claim it needs; `etcdsnap encryption SRC` tells the keys")
+            .hint("without it, leave the volumes out as well (--drop-resource persistentvolumes), or go on with --accept-reclaim, and set all of them to Retain before controllers start"),
         Refusal::Orphans(_) => failure
             .hint("keep their owners, or leave them out as well")
             .hint("or go on with --accept-orphans"),
-    }
+    })
 }
 
 /// Where an operator would walk into a trap.
@@ -191,6 +233,7 @@ pub(crate) fn warnings(outcome: &Outcome) -> Vec<Remark> {
             ),
         ));
     }
+    warnings.extend(bereft(outcome));
     if outcome.keys_of_missing_leases > 0 {
         let keys = count(outcome.keys_of_missing_leases, "key", "keys");
         warnings.push(Remark::new(
@@ -200,6 +243,54 @@ pub(crate) fn warnings(outcome: &Outcome) -> Vec<Remark> {
     }
     warnings
 }
+
+/// Objects that stay and that nobody can use as they are.
+fn bereft(outcome: &Outcome) -> Vec<Remark> {
+    let mut warnings = Vec::new();
+    let objects = |bereft: &Bereft| count(bereft.count, "object", "objects");
+    let names = |bereft: &Bereft| {
+        let named =
+            |(name, objects): (&String, &u64)| format!("{} {}", safe(name.as_bytes()), grouped(*objects));
+        let mut names: Vec<_> = bereft.by_name.iter().take(SHOWN).map(named).collect();
+        names.extend((bereft.by_name.len() > SHOWN).then(|| "...".to_owned()));
+        names.join(", ")
+    };
+    let arguments = |bereft: &Bereft| {
+        let mut names: Vec<_> = bereft.by_name.keys().take(SHOWN).map(String::as_str).collect();
+        names.extend((bereft.by_name.len() > SHOWN).then_some("..."));
+        quoted(names.join(",").as_bytes())
+    };
+    let stay = &outcome.concerns.without_namespace;
+    if stay.count > 0 {
+        warnings.push(Remark::new(
+            "namespaces-left-out",
+            format!(
+                "OBJECTS STAY WITHOUT THEIR NAMESPACE: {} in {} left out ({}). Nothing new can be made there: a pod that ends has no successor. `kubectl create namespace NAME` for each once the API server is up, or leave their objects out in their place: --exclude-namespaces {}",
+                objects(stay),
+                count(stay.by_name.len() as u64, "namespace that is", "namespaces that are"),
+                names(stay),
+                arguments(stay),
+            ),
+        ));
+    }
+    let stay = &outcome.concerns.without_definition;
+    if stay.count > 0 {
+        warnings.push(Remark::new(
+            "definitions-left-out",
+            format!(
+                "CUSTOM RESOURCES STAY WITHOUT THEIR DEFINITIONS: {} of {} left out ({}). No client can reach them: the API server serves no type that is not defined. Apply the definitions again once it is up, and the objects are there as they were; or leave them out as well: --drop-resource {}",
+                objects(stay),
+                count(stay.by_name.len() as u64, "type whose definition is", "types whose definitions are"),
+                names(stay),
+                arguments(stay),
+            ),
+        ));
+    }
+    warnings
+}
+
+/// Names that a warning shows at most.
+const SHOWN: usize = 5;
 
 /// What a client would see of the changes, in one line.
 fn differences(outcome: &Outcome) -> String {
@@ -239,7 +330,11 @@ pub(crate) struct ChangedDocument {
     left_out_bytes: u64,
     left_out: Vec<LeftOutDocument>,
     reclaimed: ConcernsDocument,
+    /// Volumes that may be among them.
+    unreadable_volumes: ConcernsDocument,
     orphans: ConcernsDocument,
+    without_namespace: BereftDocument,
+    without_definition: BereftDocument,
     not_looked_into: u64,
 }
 
@@ -265,7 +360,23 @@ struct ConcernsDocument {
 #[serde(rename_all = "camelCase")]
 struct ConcernDocument {
     object: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     needs: String,
+}
+
+/// Objects without what they need, by its name.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BereftDocument {
+    count: u64,
+    by_name: BTreeMap<String, u64>,
+}
+
+impl BereftDocument {
+    fn of(bereft: &Bereft) -> Self {
+        let by_name = bereft.by_name.iter().map(|(name, objects)| (safe(name.as_bytes()), *objects));
+        Self { count: bereft.count, by_name: by_name.collect() }
+    }
 }
 
 impl ConcernsDocument {
@@ -312,7 +423,10 @@ impl ChangedDocument {
             left_out_bytes: outcome.left_out.bytes,
             left_out: left_out.collect(),
             reclaimed: ConcernsDocument::of(&outcome.concerns.reclaimed),
+            unreadable_volumes: ConcernsDocument::of(&outcome.concerns.unreadable_volumes),
             orphans: ConcernsDocument::of(&outcome.concerns.orphans),
+            without_namespace: BereftDocument::of(&outcome.concerns.without_namespace),
+            without_definition: BereftDocument::of(&outcome.concerns.without_definition),
             not_looked_into: outcome.concerns.unreadable,
         }
     }

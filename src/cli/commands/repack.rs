@@ -86,6 +86,8 @@ struct Document {
     #[serde(skip_serializing_if = "Option::is_none")]
     wal: Option<WalDocument>,
     warnings: Vec<Remark>,
+    /// Why nothing is written, if so.
+    refused: Vec<Remark>,
 }
 
 #[derive(Serialize)]
@@ -135,14 +137,12 @@ impl Repack {
             // Not even --quiet hides a trap.
             tell(format_args!("warning: {}", warning.text));
         }
-        if self.dry_run || plan.refusal().is_some() {
+        if self.dry_run || !plan.refusals().is_empty() {
             self.tell(context, &plan, None, warnings)?;
-            return match plan.refusal() {
-                None => Ok(Outcome::Yes),
-                Some(refusal) => {
-                    context.out.flush()?;
-                    Err(changed::refused(refusal))
-                }
+            context.out.flush()?;
+            return match plan.refusals() {
+                [] => Ok(Outcome::Yes),
+                refusals => Err(changed::refused(refusals)),
             };
         }
         let written = self.write(context, &plan, &options, &settings)?;
@@ -191,12 +191,17 @@ impl Repack {
     }
 
     fn text(&self, out: &mut dyn Write, plan: &Plan<'_>, written: Option<&Written>) -> Result<(), Failure> {
-        let verb = if written.is_some() { "wrote" } else { "would write" };
+        let verb = match written {
+            Some(_) => "wrote",
+            None if plan.refusals().is_empty() => "would write",
+            None => "REFUSED to write",
+        };
         writeln!(out, "{verb} {} from {}\n", shown(&self.out), shown(&self.source))?;
         match plan.outcome() {
             Some(outcome) => changed::text(out, outcome)?,
             None => {
-                writeln!(out, "  content       as in the source, byte for byte but for the first two pages")?;
+                let but = if plan.keeps_every_page() { "" } else { " but for the first two pages" };
+                writeln!(out, "  content       as in the source, byte for byte{but}")?;
                 if let Some(facts) = &plan.report.facts {
                     writeln!(out, "  revision      {}", grouped(facts.revision.unsigned_abs()))?;
                     writeln!(out, "  live keys     {}", grouped(facts.live_keys))?;
@@ -217,7 +222,10 @@ impl Repack {
             writeln!(out, "  sha256        {}", hex(&written.sha256))?;
             writeln!(out, "\nNext:")?;
             writeln!(out, "  check: etcdsnap verify {}", quoted_path(&self.out))?;
-            writeln!(out, "  use:   etcdsnap restore {} --data-dir DIR ...", quoted_path(&self.out))?;
+            let faithful = plan.outcome().is_none_or(|outcome| outcome.is_faithful());
+            // Here nobody has moved the revision yet.
+            let bump = if faithful { "" } else { "--bump-revision auto " };
+            writeln!(out, "  use:   etcdsnap restore {} --data-dir DIR {bump}...", quoted_path(&self.out))?;
         }
         Ok(())
     }
@@ -261,6 +269,7 @@ impl Repack {
                 complete,
             }),
             warnings,
+            refused: plan.refusals().iter().map(|refusal| changed::refusal(*refusal)).collect(),
         }
     }
 }

@@ -44,11 +44,11 @@ use super::{OpError, Settings};
 use census::Census;
 use concerns::Looker;
 use content::{Compaction, Content, Marked};
-use outcome::refusal;
+use outcome::refusals;
 
 pub use census::{LeftOut, LeftOutLog};
 pub use changes::{BumpTo, Changes, CompactAt, DroppedType, Leases, Reason, Selection, Unmatched};
-pub use concerns::{Concern, ConcernLog, Concerns};
+pub use concerns::{Bereft, Concern, ConcernLog, Concerns};
 pub use outcome::{Outcome, Refusal};
 
 /// What to write.
@@ -101,7 +101,7 @@ pub struct Rebuild<'a> {
     content: Content<'a>,
     layout: Layout,
     outcome: Outcome,
-    refusal: Option<Refusal>,
+    refusals: Vec<Refusal>,
 }
 
 impl<'a> Rebuild<'a> {
@@ -110,7 +110,7 @@ impl<'a> Rebuild<'a> {
     /// # Errors
     /// Damage, and revisions that do not fit. That nothing would be left or that a
     /// cluster would delete what stays is no error yet: see
-    /// [`refusal`](Self::refusal).
+    /// [`refusals`](Self::refusals).
     pub fn plan(db: &Db<'a>, request: &Request<'_>, settings: &Settings<'_>) -> Result<Self, RebuildError> {
         let changes = &request.changes;
         let state = State::read(db);
@@ -187,8 +187,8 @@ impl<'a> Rebuild<'a> {
         outcome.records = content.emit(&mut measuring)?;
         let layout = measuring.layout()?;
         outcome.size.1 = layout.size();
-        let refusal = refusal(&outcome, changes);
-        Ok(Self { content, layout, outcome, refusal })
+        let refusals = refusals(&outcome, changes);
+        Ok(Self { content, layout, outcome, refusals })
     }
 
     /// What will be different.
@@ -208,8 +208,8 @@ impl<'a> Rebuild<'a> {
     }
 
     /// Why [`write`](Self::write) will do nothing.
-    pub fn refusal(&self) -> Option<Refusal> {
-        self.refusal
+    pub fn refusals(&self) -> &[Refusal] {
+        &self.refusals
     }
 
     /// Bytes of the database.
@@ -222,8 +222,8 @@ impl<'a> Rebuild<'a> {
     /// # Errors
     /// A [`Refusal`], or a failed write; damage only if the file changed since.
     pub fn write<W: Write>(&self, metas: Metas, out: W) -> Result<(), RebuildError> {
-        if let Some(refusal) = self.refusal {
-            return Err(RebuildError::Refused(refusal));
+        if let Some(refusal) = self.refusals.first() {
+            return Err(RebuildError::Refused(*refusal));
         }
         let mut builder = Builder::write(self.layout, metas, out)?;
         self.content.emit(&mut builder)?;

@@ -15,6 +15,9 @@ pub enum Refusal {
     /// Volumes would be deleted with their data.
     #[error("{0} volumes would be deleted with their data, for want of their claims")]
     Reclaim(u64),
+    /// Volumes cannot be asked whether they would be.
+    #[error("{0} volumes cannot be read: they may be deleted with their data, for want of their claims")]
+    ReclaimUnknown(u64),
     /// Objects would be deleted.
     #[error("{0} objects would be deleted, for want of their owners")]
     Orphans(u64),
@@ -77,20 +80,23 @@ impl Outcome {
     }
 }
 
-/// Why nothing is to be written, if so.
-pub(super) fn refusal(outcome: &Outcome, changes: &Changes) -> Option<Refusal> {
+/// Why nothing is to be written: nothing speaks against it, or all that does.
+pub(super) fn refusals(outcome: &Outcome, changes: &Changes) -> Vec<Refusal> {
     let keeps_nothing =
         |part: &Unmatched| matches!(part, Unmatched::KeepPrefix(_) | Unmatched::IncludeNamespace(_));
-    let Concerns { reclaimed, orphans, .. } = &outcome.concerns;
+    let Concerns { reclaimed, unreadable_volumes, orphans, .. } = &outcome.concerns;
     if !changes.selection.is_empty() && outcome.live_keys.1 == 0 {
-        Some(Refusal::NothingLeft)
-    } else if outcome.unmatched.iter().any(keeps_nothing) {
-        Some(Refusal::KeepsNothing)
-    } else if reclaimed.count > 0 && !changes.accept_reclaim {
-        Some(Refusal::Reclaim(reclaimed.count))
-    } else if orphans.count > 0 && !changes.accept_orphans {
-        Some(Refusal::Orphans(orphans.count))
-    } else {
-        None
+        return vec![Refusal::NothingLeft];
     }
+    let mut refusals = Vec::new();
+    refusals.extend(outcome.unmatched.iter().any(keeps_nothing).then_some(Refusal::KeepsNothing));
+    if !changes.accept_reclaim {
+        refusals.extend((reclaimed.count > 0).then_some(Refusal::Reclaim(reclaimed.count)));
+        let unknown = unreadable_volumes.count;
+        refusals.extend((unknown > 0).then_some(Refusal::ReclaimUnknown(unknown)));
+    }
+    if !changes.accept_orphans {
+        refusals.extend((orphans.count > 0).then_some(Refusal::Orphans(orphans.count)));
+    }
+    refusals
 }

@@ -132,8 +132,15 @@ impl Plan<'_> {
     }
 
     /// Why [`write`](Self::write) will do nothing.
-    pub fn refusal(&self) -> Option<super::rebuild::Refusal> {
-        self.rebuild.as_ref().and_then(Rebuild::refusal)
+    pub fn refusals(&self) -> &[super::rebuild::Refusal] {
+        self.rebuild.as_ref().map_or(&[], Rebuild::refusals)
+    }
+
+    /// Whether every page will be as it is: none is written anew, and both metas lead
+    /// to the same tree already.
+    pub fn keeps_every_page(&self) -> bool {
+        let metas = Metas::Stream(self.db.meta.txid).pages(self.db.meta);
+        self.rebuild.is_none() && self.source.bytes().starts_with(&metas)
     }
 
     /// Bytes of the database, without its digest.
@@ -151,8 +158,8 @@ impl Plan<'_> {
         options: &verify::Options,
         settings: &Settings<'_>,
     ) -> Result<Written, RepackError> {
-        if let Some(refusal) = self.refusal() {
-            return Err(RebuildError::Refused(refusal).into());
+        if let Some(refusal) = self.refusals().first() {
+            return Err(RebuildError::Refused(*refusal).into());
         }
         let size = self.size().saturating_add(crate::etcd::snapshot::DIGEST_SIZE);
         let file = WholeFile::begin(target, size)?;

@@ -27,7 +27,7 @@ use super::target::{Owner, TargetError, failed, reachable};
 use super::tree::{MemberTree, sync_path};
 use super::warning::Warning;
 use super::{
-    Fingerprint, Preview, Request, RestoreError, Survey, acceptable, as_planned, foreseen, verified,
+    Fingerprint, Preview, Request, RestoreError, Survey, acceptable, as_planned, foreseen, missed, verified,
 };
 
 /// Where all members go.
@@ -107,8 +107,8 @@ pub fn restore_all(
 /// Finds out all that [`restore_all`] would do and say, and writes nothing.
 ///
 /// # Errors
-/// As [`restore_all`], but that a directory which cannot be used is part of the
-/// answer.
+/// As [`restore_all`], but that a directory which cannot be used, a refusal and another
+/// state than expected are part of the answer.
 pub fn preview_all(
     source: &Source,
     request: &Request,
@@ -122,12 +122,9 @@ pub fn preview_all(
     let warnings = plan.warnings(&report, request);
     let (summary, out_dir) = (plan.summary(), out_dir.path.clone());
     let members = members.into_iter().map(|(member, name)| (member, out_dir.join(name))).collect();
-    Ok(Preview {
-        restored: AllRestored { summary, state, report, out_dir, members, warnings },
-        hash_kv,
-        survey,
-        refusal: plan.database.refusal(),
-    })
+    let (refusals, missed_state) = (plan.database.refusals().to_vec(), missed(request, state));
+    let restored = AllRestored { summary, state, report, out_dir, members, warnings };
+    Ok(Preview { restored, hash_kv, survey, refusals, missed_state })
 }
 
 /// The plan, and the members in the order of their names with the name of what each

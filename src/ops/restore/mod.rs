@@ -213,12 +213,16 @@ pub struct Restored {
 pub struct Preview<R> {
     /// What it would come to.
     pub restored: R,
-    /// The hash that every member will answer at the new revision.
+    /// The hash that every member will answer at the new revision, learners once they
+    /// are promoted.
     pub hash_kv: HashKv,
     /// What is at the target.
     pub survey: Survey,
     /// Why a restore would be refused, if what the changes come to was not accepted.
-    pub refusal: Option<Refusal>,
+    pub refusals: Vec<Refusal>,
+    /// The state that was expected, if the result would be another one: a restore would
+    /// be refused for that, too.
+    pub missed_state: Option<Fingerprint>,
 }
 
 /// Restores `source` as one member.
@@ -253,7 +257,8 @@ pub fn restore(
 /// Finds out all that [`restore`] would do and say, and writes nothing.
 ///
 /// # Errors
-/// As [`restore`], but that a target which cannot be used is part of the answer.
+/// As [`restore`], but that a target which cannot be used, a refusal and another state
+/// than expected are part of the answer.
 pub fn preview(
     source: &Source,
     request: &Request,
@@ -271,7 +276,8 @@ pub fn preview(
     let summary = plan.summary();
     let restored =
         Restored { summary, state, node, report, data_dir, wal_dir, moved_aside, left_alone, warnings };
-    Ok(Preview { restored, hash_kv, survey, refusal: plan.database.refusal() })
+    let (refusals, missed_state) = (plan.database.refusals().to_vec(), missed(request, state));
+    Ok(Preview { restored, hash_kv, survey, refusals, missed_state })
 }
 
 fn prepare<'a>(
@@ -332,7 +338,8 @@ fn verified<T: Send>(
     Ok(answers)
 }
 
-/// The verdict on a plan that is not carried out, and the hash that it would have.
+/// The verdict on a plan that is not carried out, and the hash that it would have. What
+/// state was expected is asked elsewhere.
 fn foreseen(
     source: &Source,
     db: &Db<'_>,
@@ -340,7 +347,7 @@ fn foreseen(
     request: &Request,
     settings: &Settings<'_>,
 ) -> Result<(Verdict, HashKv), RestoreError> {
-    let verdict = verdict(source, db, plan, request, settings)?;
+    let verdict = judged(source, db, plan, request, settings)?;
     let hash_kv = match &plan.database {
         Database::Patched(patched) => hashkv::of_db(&patched.db(), settings)?.hash,
         Database::Rebuilt(rebuild) => rebuild.hash_kv(settings)?,
@@ -358,9 +365,9 @@ fn acceptable(
     request: &Request,
     settings: &Settings<'_>,
 ) -> Result<(), RestoreError> {
-    let Some(refusal) = plan.database.refusal() else { return Ok(()) };
+    let Some(refusal) = plan.database.refusals().first() else { return Ok(()) };
     verdict(source, db, plan, request, settings)?;
-    Err(RestoreError::Refused(refusal))
+    Err(RestoreError::Refused(*refusal))
 }
 
 /// Verifies a database that was written anew, from byte `at` of the file that it is in
@@ -394,6 +401,26 @@ fn verdict(
     request: &Request,
     settings: &Settings<'_>,
 ) -> Result<Verdict, RestoreError> {
+    let (report, state) = judged(source, db, plan, request, settings)?;
+    match missed(request, state) {
+        Some(expected) => Err(RestoreError::OtherState { expected, found: state }),
+        None => Ok((report, state)),
+    }
+}
+
+/// The state that was expected, if `state` is another.
+fn missed(request: &Request, state: Fingerprint) -> Option<Fingerprint> {
+    request.expected_state.filter(|expected| *expected != state)
+}
+
+/// Whether the snapshot may be restored, and what the result will be.
+fn judged(
+    source: &Source,
+    db: &Db<'_>,
+    plan: &Plan<'_>,
+    request: &Request,
+    settings: &Settings<'_>,
+) -> Result<Verdict, RestoreError> {
     let report = match &plan.database {
         Database::Patched(patched) => examine(source, db, &patched.db(), settings, request),
         // What comes of it is verified once it is written.
@@ -402,10 +429,7 @@ fn verdict(
     judge(&report, request.skip_hash_check)?;
     // Computed for every restore; absent only from reports of other checks.
     let state = plan.fingerprint(&report.content.unwrap_or_default());
-    match request.expected_state {
-        Some(expected) if expected != state => Err(RestoreError::OtherState { expected, found: state }),
-        _ => Ok((report, state)),
-    }
+    Ok((report, state))
 }
 
 fn examine(

@@ -63,10 +63,10 @@ impl Database<'_> {
     }
 
     /// Why it is not to be written, if what the changes come to was not accepted.
-    pub fn refusal(&self) -> Option<Refusal> {
+    pub fn refusals(&self) -> &[Refusal] {
         match self {
-            Self::Patched(_) => None,
-            Self::Rebuilt(rebuild) => rebuild.refusal(),
+            Self::Patched(_) => &[],
+            Self::Rebuilt(rebuild) => rebuild.refusals(),
         }
     }
 }

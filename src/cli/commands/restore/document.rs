@@ -10,7 +10,7 @@ use etcdsnap::ops::restore::Restored;
 use serde::Serialize;
 
 use super::{Done, Foreseen, Restore, lines, words};
-use crate::cli::changed::ChangedDocument;
+use crate::cli::changed::{ChangedDocument, Remark};
 use crate::cli::commands::SCHEMA_VERSION;
 use crate::cli::output::text::shown;
 
@@ -50,9 +50,11 @@ pub(super) struct Document {
     digest: &'static str,
     corrections: Vec<Told>,
     warnings: Vec<Told>,
+    /// Why it was not or would not be restored.
+    refused: Vec<Remark>,
     /// Of a dry run alone.
     target: Option<TargetDocument>,
-    /// Only if they are asked for.
+    /// Only if they are asked for, and there is or can be something to start.
     #[serde(skip_serializing_if = "Option::is_none")]
     start_flags: Option<Vec<StartDocument>>,
 }
@@ -224,6 +226,7 @@ impl Restore {
             },
             corrections: summary.corrections.iter().map(words::correction).map(told).collect(),
             warnings: warnings.into_iter().map(told).collect(),
+            refused: plan.map(|plan| plan.refused(restored.state())).unwrap_or_default(),
             target: plan.map(|plan| TargetDocument {
                 usable: plan.problem.is_none(),
                 problem: plan.problem.as_ref().map(ToString::to_string),

@@ -5,9 +5,11 @@ use std::path::Path;
 use etcdsnap::etcd::hash_kv::HashKv;
 use etcdsnap::ops::rebuild::Refusal;
 use etcdsnap::ops::restore::{
-    AllRestored, Fingerprint, Preview, Restored, Room, Summary, TargetError, Warning,
+    AllRestored, Fingerprint, Preview, RestoreError, Restored, Room, Summary, TargetError, Warning,
 };
 use etcdsnap::ops::verify::Report;
+
+use crate::cli::changed::{self, Remark};
 
 /// What was restored, or would be.
 pub(super) enum Done {
@@ -20,7 +22,26 @@ pub(super) struct Foreseen {
     pub(super) hash_kv: HashKv,
     pub(super) rooms: Vec<Room>,
     pub(super) problem: Option<TargetError>,
-    pub(super) refusal: Option<Refusal>,
+    pub(super) refusals: Vec<Refusal>,
+    /// The state that was expected, if it would be another.
+    pub(super) missed_state: Option<Fingerprint>,
+}
+
+impl Foreseen {
+    /// Whether a restore would be refused for what it comes to, wherever it goes.
+    pub(super) fn is_refused(&self) -> bool {
+        self.missed_state.is_some() || !self.refusals.is_empty()
+    }
+
+    /// All that speaks against it: stable name, words.
+    pub(super) fn refused(&self, found: Fingerprint) -> Vec<Remark> {
+        let missed = self.missed_state.map(|expected| {
+            Remark::new("other-state", RestoreError::OtherState { expected, found }.to_string())
+        });
+        let refusals = self.refusals.iter().map(|refusal| changed::refusal(*refusal));
+        let problem = self.problem.as_ref().map(|problem| Remark::new("target", problem.to_string()));
+        missed.into_iter().chain(refusals).chain(problem).collect()
+    }
 }
 
 impl Done {
@@ -77,6 +98,7 @@ impl Done {
 
 /// A plan in the two parts that are told of it.
 pub(super) fn foreseen<R>(preview: Preview<R>, done: impl FnOnce(R) -> Done) -> (Done, Foreseen) {
-    let Preview { restored, hash_kv, survey, refusal } = preview;
-    (done(restored), Foreseen { hash_kv, rooms: survey.rooms, problem: survey.problem, refusal })
+    let Preview { restored, hash_kv, survey, refusals, missed_state } = preview;
+    let (rooms, problem) = (survey.rooms, survey.problem);
+    (done(restored), Foreseen { hash_kv, rooms, problem, refusals, missed_state })
 }

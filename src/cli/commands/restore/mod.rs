@@ -230,7 +230,9 @@ impl Restore {
         });
         let restored = match restored {
             // What it would come to is the reason, so it is shown whole.
-            Err(RestoreError::Refused(_)) => return self.tell_plan(context, &resolved, foresee(), &source),
+            Err(RestoreError::Refused(_) | RestoreError::OtherState { .. }) => {
+                return self.tell_plan(context, &resolved, foresee(), &source);
+            }
             restored => restored.map_err(|error| self.failure(error, &source))?,
         };
         self.wrote(context, &restored);
@@ -253,14 +255,14 @@ impl Restore {
     ) -> Result<Outcome, Failure> {
         let (restored, plan) = answer.map_err(|error| self.failure(error, source))?;
         self.tell(context, resolved, &restored, Some(&plan))?;
-        match (plan.refusal, plan.problem) {
-            (None, None) => Ok(Outcome::Yes),
-            (Some(refusal), _) => {
-                context.out.flush()?;
-                Err(changed::refused(refusal))
-            }
-            (None, Some(problem)) => Err(self.failure(problem.into(), source)),
+        context.out.flush()?;
+        if let Some(expected) = plan.missed_state {
+            return Err(self.failure(RestoreError::OtherState { expected, found: restored.state() }, source));
         }
+        if !plan.refusals.is_empty() {
+            return Err(changed::refused(&plan.refusals));
+        }
+        plan.problem.map_or(Ok(Outcome::Yes), |problem| Err(self.failure(problem.into(), source)))
     }
 
     fn tell(
@@ -289,12 +291,13 @@ impl Restore {
         }
         match self.output {
             PageFormat::Json => {
-                let start_flags = self.start_documents(resolved, restored);
+                let refused = plan.is_some_and(Foreseen::is_refused);
+                let start_flags = if refused { None } else { self.start_documents(resolved, restored) };
                 write_json(context.out, &self.document(restored, plan, warnings, start_flags))
             }
             PageFormat::Text => {
                 self.page(context.out, restored, plan)?;
-                self.start_section(context.out, resolved, restored)
+                self.start_section(context.out, resolved, restored, plan)
             }
         }
     }

@@ -28,6 +28,9 @@ impl Restore {
             Done::All(_) => format!("{directory}, all members"),
         };
         match plan {
+            Some(plan) if plan.is_refused() => {
+                writeln!(out, "REFUSED to restore {file} to {to}; nothing was written\n")?;
+            }
             Some(_) => writeln!(out, "would restore {file} to {to}; nothing was written\n")?,
             None => writeln!(out, "restored {file} to {to}\n")?,
         }
@@ -108,11 +111,13 @@ impl Restore {
             Some(quota) => row(out, "quota", &format!("start etcd with --quota-backend-bytes={quota}"))?,
         }
         let problem = plan.problem.as_ref();
-        let target =
-            problem.map(|problem| format!("CANNOT BE USED: {}", safe(problem.to_string().as_bytes())));
-        row(out, "target", &target.unwrap_or_else(|| "can be used".to_owned()))?;
+        if let Some(problem) = problem {
+            row(out, "target", &format!("CANNOT BE USED: {}", safe(problem.to_string().as_bytes())))?;
+        } else if !plan.is_refused() {
+            row(out, "target", "can be used")?;
+        }
         changes(out, restored)?;
-        if plan.refusal.is_some() {
+        if plan.is_refused() {
             return Ok(());
         }
         let first = if problem.is_none() { "" } else { "make the target one that can be used; then " };

@@ -18,7 +18,7 @@ use etcdsnap::etcd::peer_url::{InitialCluster, PeerUrl};
 use etcdsnap::ops::restore::membership::Resolved;
 
 use super::document::StartDocument;
-use super::{Done, Place, Restore, lines};
+use super::{Done, Foreseen, Place, Restore, lines};
 use crate::cli::failure::Failure;
 use crate::cli::output::text::is_dangerous;
 
@@ -148,14 +148,22 @@ impl Restore {
         Some(self.starts(resolved, done).into_iter().map(document).collect())
     }
 
-    /// How the restored members are started, for a page.
+    /// How the restored members are started, for a page. Of what is refused nothing is
+    /// started; where only the target is in the way, that is said first.
     pub(super) fn start_section(
         &self,
         out: &mut dyn Write,
         resolved: &Resolved,
         done: &Done,
+        plan: Option<&Foreseen>,
     ) -> Result<(), Failure> {
-        if let Some(form) = self.start_flags {
+        if let Some(form) = self.start_flags.filter(|_| !plan.is_some_and(Foreseen::is_refused)) {
+            if plan.is_some_and(|plan| plan.problem.is_some()) {
+                writeln!(
+                    out,
+                    "\nNOTHING WAS RESTORED, and nothing can be to this target. What follows is for later, once it is."
+                )?;
+            }
             let text = form.text(&cluster(resolved, done), &self.starts(resolved, done));
             write!(out, "\nTo start it:\n\n{text}")?;
         }
@@ -204,6 +212,7 @@ fn cluster(resolved: &Resolved, done: &Done) -> Cluster {
         id: summary.cluster.to_string(),
         state: done.state().to_string(),
         size: membership.cluster.len(),
+        voters,
         is_shipped: matches!(done, Done::All(_)),
         starts_on: lines(summary.starts_on),
         quota: summary.quota,
@@ -213,7 +222,6 @@ fn cluster(resolved: &Resolved, done: &Done) -> Cluster {
 }
 
 /// The members of the snapshot that can be told how to join, and are not there.
-        voters,
 fn others(before: &[Member], cluster: &InitialCluster) -> Vec<Other> {
     let usable =
         |text: &str| !text.is_empty() && !text.chars().any(|c| is_dangerous(c) || matches!(c, ',' | ' '));
@@ -308,6 +316,10 @@ mod tests {
 
     use super::*;
 
+    pub(super) fn other(name: &str, urls: &str) -> Other {
+        Other { name: name.to_owned(), urls: urls.to_owned(), is_learner: false }
+    }
+
     pub(super) fn one() -> (Cluster, Start) {
         let cluster = Cluster {
             initial_cluster: "node1=https://10.20.30.101:2380".to_owned(),
@@ -315,12 +327,9 @@ mod tests {
             id: "5bcc13b438f35d3b".to_owned(),
             state: "8d1f-03".to_owned(),
             size: 1,
+            voters: vec!["node1".to_owned()],
             is_shipped: false,
             starts_on: vec!["3.6".to_owned(), "3.7".to_owned()],
-    pub(super) fn other(name: &str, urls: &str) -> Other {
-        Other { name: name.to_owned(), urls: urls.to_owned(), is_learner: false }
-    }
-
             quota: None,
             max_learners: None,
             others: vec![
@@ -328,7 +337,6 @@ mod tests {
                 other("node3", "https://10.20.30.103:2380"),
             ],
         };
-            voters: vec!["node1".to_owned()],
         let start = Start {
             name: "node1".to_owned(),
             advertised: "https://10.20.30.101:2380".to_owned(),
@@ -346,6 +354,7 @@ mod tests {
             initial_cluster: "node 1=https://a:2380,node2=https://b:2380".to_owned(),
             token: "a \"$b\"%".to_owned(),
             size: 2,
+            voters: vec!["node 1".to_owned(), "node2".to_owned()],
             quota: Some(8 << 30),
             max_learners: Some(2),
             others: Vec::new(),
@@ -355,7 +364,6 @@ mod tests {
             name: "node 1".to_owned(),
             advertised: "https://a:2380".to_owned(),
             listens_on: "https://0.0.0.0:2380".to_owned(),
-            voters: vec!["node 1".to_owned(), "node2".to_owned()],
             data_dir: "/srv/etcd".to_owned(),
             wal_dir: Some("/fast/wal".to_owned()),
             owned: true,
