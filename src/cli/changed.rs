@@ -4,10 +4,9 @@ use std::io::{self, Write};
 
 use std::collections::BTreeMap;
 
-use etcdsnap::ops::rebuild::{Bereft, ConcernLog, LeftOut, Outcome, Reason, Refusal, Unmatched};
+use etcdsnap::ops::rebuild::{Bereft, ConcernLog, LeftOut, Outcome, Reason, Unmatched};
 use serde::Serialize;
 
-use super::failure::Failure;
 use super::output::shell::quoted;
 use super::output::size::{grouped, humanized};
 use super::output::text::{count, safe};
@@ -141,53 +140,6 @@ fn concern(out: &mut dyn Write, title: &str, log: &ConcernLog) -> io::Result<()>
     Ok(())
 }
 
-/// Why nothing is written: stable name, words.
-pub(crate) fn refusal(refusal: Refusal) -> Remark {
-    let volumes = |number: u64| count(number, "volume", "volumes");
-    let code = match refusal {
-        Refusal::NothingLeft => "nothing-left",
-        Refusal::KeepsNothing => "keeps-nothing",
-        Refusal::Reclaim(_) => "reclaim",
-        Refusal::ReclaimUnknown(_) => "reclaim-unknown",
-        Refusal::Orphans(_) => "orphans",
-    };
-    let text = match refusal {
-        Refusal::NothingLeft | Refusal::KeepsNothing => refusal.to_string(),
-        Refusal::Reclaim(number) => {
-            format!("{} would be deleted with all data, for want of the claim", volumes(number))
-        }
-        Refusal::ReclaimUnknown(number) => format!(
-            "{} cannot be read while claims are left out, and may be deleted with all data for want of them",
-            volumes(number)
-        ),
-        Refusal::Orphans(number) => {
-            format!("{} would be deleted, for want of owners", count(number, "object", "objects"))
-        }
-    };
-    Remark::new(code, text)
-}
-
-/// Why nothing was written, and what to do about each reason.
-pub(crate) fn refused(refusals: &[Refusal]) -> Failure {
-    let reasons: Vec<_> = refusals.iter().map(|reason| refusal(*reason).text).collect();
-    let failure = Failure::no(format!("nothing was written: {}", reasons.join("; ")));
-    refusals.iter().fold(failure, |failure, refusal| match refusal {
-        Refusal::NothingLeft => failure.hint("look at the prefixes and namespaces that were given: `etcdsnap list SRC`"),
-        Refusal::KeepsNothing => {
-            failure.hint("the warnings above name it; a mistyped name would keep nothing of what it was to keep")
-        }
-        Refusal::Reclaim(_) => failure
-            .hint("keep the claims' namespaces, or leave the volumes out as well: --drop-resource persistentvolumes")
-            .hint("or go on with --accept-reclaim, and set those volumes to Retain before controllers start"),
-        Refusal::ReclaimUnknown(_) => failure
-            .hint("--encryption-config FILE opens encrypted volumes, so that each says which claim it needs; `etcdsnap encryption SRC` tells the keys")
-            .hint("without it, leave the volumes out as well (--drop-resource persistentvolumes), or go on with --accept-reclaim, and set all of them to Retain before controllers start"),
-        Refusal::Orphans(_) => failure
-            .hint("keep their owners, or leave them out as well")
-            .hint("or go on with --accept-orphans"),
-    })
-}
-
 /// Where an operator would walk into a trap.
 pub(crate) fn warnings(outcome: &Outcome) -> Vec<Remark> {
     let mut warnings = Vec::new();
@@ -251,13 +203,13 @@ fn bereft(outcome: &Outcome) -> Vec<Remark> {
     let names = |bereft: &Bereft| {
         let named =
             |(name, objects): (&String, &u64)| format!("{} {}", safe(name.as_bytes()), grouped(*objects));
-        let mut names: Vec<_> = bereft.by_name.iter().take(SHOWN).map(named).collect();
-        names.extend((bereft.by_name.len() > SHOWN).then(|| "...".to_owned()));
+        let mut names: Vec<_> = bereft.by_name.iter().take(NAMED).map(named).collect();
+        names.extend((bereft.by_name.len() > NAMED).then(|| "...".to_owned()));
         names.join(", ")
     };
     let arguments = |bereft: &Bereft| {
-        let mut names: Vec<_> = bereft.by_name.keys().take(SHOWN).map(String::as_str).collect();
-        names.extend((bereft.by_name.len() > SHOWN).then_some("..."));
+        let mut names: Vec<_> = bereft.by_name.keys().take(NAMED).map(String::as_str).collect();
+        names.extend((bereft.by_name.len() > NAMED).then_some("..."));
         quoted(names.join(",").as_bytes())
     };
     let stay = &outcome.concerns.without_namespace;
@@ -290,7 +242,7 @@ fn bereft(outcome: &Outcome) -> Vec<Remark> {
 }
 
 /// Names that a warning shows at most.
-const SHOWN: usize = 5;
+const NAMED: usize = 5;
 
 /// What a client would see of the changes, in one line.
 fn differences(outcome: &Outcome) -> String {

@@ -254,7 +254,7 @@ impl From<RebuildError> for Failure {
         let failure = Self::no(error.to_string());
         match error {
             RebuildError::Op(error) => error.into(),
-            RebuildError::Refused(refusal) => super::changed::refused(&[refusal]),
+            RebuildError::Refused(refusal) => super::refused::refused(&[refusal]),
             RebuildError::Compact(_) => Self::no(format!("--compact: {error}")).hint(
                 "--compact now drops all history; `etcdsnap status FILE` tells the revisions there are",
             ),
@@ -416,7 +416,7 @@ impl From<RestoreError> for Failure {
                 .hint("compare `sha256sum FILE` on both, and take the command line that the first restore printed; nothing was written"),
             RestoreError::HashKv(error) => error.into(),
             RestoreError::Rebuild(error) => error.into(),
-            RestoreError::Refused(refusal) => super::changed::refused(&[refusal]),
+            RestoreError::Refused(refusal) => super::refused::refused(&[refusal]),
             RestoreError::NotAsPlanned(_) => failure.hint(
                 "the disk did not keep what was written to it, or the source changed; nothing was published",
             ),

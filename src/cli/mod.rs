@@ -11,6 +11,7 @@ mod output;
 mod progress;
 mod prompt;
 mod redaction;
+mod refused;
 mod selection;
 mod words;
 

@@ -21,6 +21,7 @@ use crate::cli::input::{KubernetesKeys, Opening, Threads};
 use crate::cli::output::shell::quoted_path;
 use crate::cli::output::size::{grouped, humanized};
 use crate::cli::output::text::{hex, safe, shown};
+use crate::cli::refused::{refusal, refused};
 use crate::cli::selection::{Cleansing, Databases};
 use crate::cli::{Context, Outcome, progress, tell};
 
@@ -142,7 +143,7 @@ impl Repack {
             context.out.flush()?;
             return match plan.refusals() {
                 [] => Ok(Outcome::Yes),
-                refusals => Err(changed::refused(refusals)),
+                refusals => Err(refused(refusals)),
             };
         }
         let written = self.write(context, &plan, &options, &settings)?;
@@ -269,7 +270,7 @@ impl Repack {
                 complete,
             }),
             warnings,
-            refused: plan.refusals().iter().map(|refusal| changed::refusal(*refusal)).collect(),
+            refused: plan.refusals().iter().map(refusal).collect(),
         }
     }
 }

@@ -9,7 +9,8 @@ use etcdsnap::ops::restore::{
 };
 use etcdsnap::ops::verify::Report;
 
-use crate::cli::changed::{self, Remark};
+use crate::cli::changed::Remark;
+use crate::cli::refused::refusal;
 
 /// What was restored, or would be.
 pub(super) enum Done {
@@ -38,7 +39,7 @@ impl Foreseen {
         let missed = self.missed_state.map(|expected| {
             Remark::new("other-state", RestoreError::OtherState { expected, found }.to_string())
         });
-        let refusals = self.refusals.iter().map(|refusal| changed::refusal(*refusal));
+        let refusals = self.refusals.iter().map(refusal);
         let problem = self.problem.as_ref().map(|problem| Remark::new("target", problem.to_string()));
         missed.into_iter().chain(refusals).chain(problem).collect()
     }

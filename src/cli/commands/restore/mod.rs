@@ -41,6 +41,7 @@ use crate::cli::failure::Failure;
 use crate::cli::input::{KubernetesKeys, Opening, Threads};
 use crate::cli::output::shell::{quoted, quoted_path};
 use crate::cli::output::text::shown;
+use crate::cli::refused::refused;
 use crate::cli::selection::{Cleansing, Databases};
 use crate::cli::{Context, Outcome, progress, tell};
 
@@ -260,7 +261,7 @@ impl Restore {
             return Err(self.failure(RestoreError::OtherState { expected, found: restored.state() }, source));
         }
         if !plan.refusals.is_empty() {
-            return Err(changed::refused(&plan.refusals));
+            return Err(refused(&plan.refusals));
         }
         plan.problem.map_or(Ok(Outcome::Yes), |problem| Err(self.failure(problem.into(), source)))
     }

@@ -1,0 +1,54 @@
+//! Why a database is not written anew, in words, and what to do about it.
+
+use etcdsnap::ops::rebuild::Refusal;
+
+use super::changed::Remark;
+use super::failure::Failure;
+use super::output::text::count;
+
+/// Why nothing is written: stable name, words.
+pub(crate) fn refusal(refusal: &Refusal) -> Remark {
+    let volumes = |number: &u64| count(*number, "volume", "volumes");
+    let code = match refusal {
+        Refusal::NothingLeft => "nothing-left",
+        Refusal::KeepsNothing => "keeps-nothing",
+        Refusal::Reclaim(_) => "reclaim",
+        Refusal::ReclaimUnknown(_) => "reclaim-unknown",
+        Refusal::Orphans(_) => "orphans",
+    };
+    let text = match refusal {
+        Refusal::NothingLeft | Refusal::KeepsNothing => refusal.to_string(),
+        Refusal::Reclaim(number) => {
+            format!("{} would be deleted with all data, for want of the claim", volumes(number))
+        }
+        Refusal::ReclaimUnknown(number) => format!(
+            "{} cannot be read while claims are left out, and may be deleted with all data for want of them",
+            volumes(number)
+        ),
+        Refusal::Orphans(number) => {
+            format!("{} would be deleted, for want of owners", count(*number, "object", "objects"))
+        }
+    };
+    Remark::new(code, text)
+}
+
+/// Why nothing was written, and what to do about each reason.
+pub(crate) fn refused(refusals: &[Refusal]) -> Failure {
+    let reasons: Vec<_> = refusals.iter().map(|reason| refusal(reason).text).collect();
+    let failure = Failure::no(format!("nothing was written: {}", reasons.join("; ")));
+    refusals.iter().fold(failure, |failure, refusal| match refusal {
+        Refusal::NothingLeft => failure.hint("look at the prefixes and namespaces that were given: `etcdsnap list SRC`"),
+        Refusal::KeepsNothing => {
+            failure.hint("the warnings above name it; a mistyped name would keep nothing of what it was to keep")
+        }
+        Refusal::Reclaim(_) => failure
+            .hint("keep the claims' namespaces, or leave the volumes out as well: --drop-resource persistentvolumes")
+            .hint("or go on with --accept-reclaim, and set those volumes to Retain before controllers start"),
+        Refusal::ReclaimUnknown(_) => failure
+            .hint("--encryption-config FILE opens encrypted volumes, so that each says which claim it needs; `etcdsnap encryption SRC` tells the keys")
+            .hint("without it, leave the volumes out as well (--drop-resource persistentvolumes), or go on with --accept-reclaim, and set all of them to Retain before controllers start"),
+        Refusal::Orphans(_) => failure
+            .hint("keep their owners, or leave them out as well")
+            .hint("or go on with --accept-orphans"),
+    })
+}
