@@ -140,8 +140,9 @@ fn concern(out: &mut dyn Write, title: &str, log: &ConcernLog) -> io::Result<()>
     Ok(())
 }
 
-/// Where an operator would walk into a trap.
-pub(crate) fn warnings(outcome: &Outcome) -> Vec<Remark> {
+/// Where an operator would walk into a trap; `file` is what the command calls the file
+/// that it reads.
+pub(crate) fn warnings(outcome: &Outcome, file: &str) -> Vec<Remark> {
     let mut warnings = Vec::new();
     let shown = |bytes: &[u8]| safe(bytes);
     for part in &outcome.unmatched {
@@ -169,7 +170,7 @@ pub(crate) fn warnings(outcome: &Outcome) -> Vec<Remark> {
     if !outcome.unmatched.is_empty() && outcome.left_out.keys == 0 {
         warnings.push(Remark::new(
             "nothing-left-out",
-            "NOTHING IS LEFT OUT: no key that is alive fits what is to go. If that is not what was expected, look at the names: `etcdsnap list FILE`, `etcdsnap keys FILE`",
+            format!("NOTHING IS LEFT OUT: no key that is alive fits what is to go. If that is not what was expected, look at the names: `etcdsnap list {file}`, `etcdsnap keys {file}`"),
         ));
     }
     if !outcome.is_faithful() {
@@ -181,7 +182,7 @@ pub(crate) fn warnings(outcome: &Outcome) -> Vec<Remark> {
         warnings.push(Remark::new(
             "not-looked-into",
             format!(
-                "{objects} could not be looked into (encrypted ones with --encryption-config): whether they own, or are owned by, something that goes is not known"
+                "{objects} could not be looked into: whether they own, or are owned by, something that goes is not known. If they are encrypted, give --encryption-config to open them"
             ),
         ));
     }
@@ -380,6 +381,27 @@ impl ChangedDocument {
             without_namespace: BereftDocument::of(&outcome.concerns.without_namespace),
             without_definition: BereftDocument::of(&outcome.concerns.without_definition),
             not_looked_into: outcome.concerns.unreadable,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_be_deleted_is_counted_in_words_that_agree() {
+        for (refusal, words) in [
+            (Refusal::Reclaim(1), "1 volume would be deleted with its data, for want of its claim"),
+            (
+                Refusal::Reclaim(2000),
+                "2,000 volumes would be deleted with their data, for want of their claims",
+            ),
+            (Refusal::Orphans(1), "1 object would be deleted, for want of its owners"),
+            (Refusal::Orphans(2), "2 objects would be deleted, for want of their owners"),
+            (Refusal::NothingLeft, "no key would be left"),
+        ] {
+            assert_eq!(refused(refusal, "SRC").message(), format!("nothing was written: {words}"));
         }
     }
 }

@@ -11,14 +11,14 @@ use etcdsnap::ops::OpError;
 use etcdsnap::ops::finding::Check;
 use etcdsnap::ops::rebuild::RebuildError;
 use etcdsnap::ops::repack::RepackError;
-use etcdsnap::ops::restore::{RestoreError, TargetError};
+use etcdsnap::ops::restore::{RestoreError, Summary, TargetError};
 use etcdsnap::ops::salvage::SalvageError;
 use etcdsnap::ops::verify::Report;
 use etcdsnap::ops::whole_file::FileError;
 use etcdsnap::source::SourceError;
 
 use super::output::shell::quoted_path;
-use super::output::size::humanized;
+use super::output::size::{grouped, humanized};
 use super::output::text::{harmless_line, safe};
 use super::tell;
 
@@ -26,6 +26,9 @@ use super::tell;
 #[derive(Debug)]
 pub(crate) struct Failure {
     message: String,
+    /// What was found, which leads to the message.
+    evidence: Vec<String>,
+    /// What to do.
     hints: Vec<String>,
     code: u8,
     /// Whoever read the output has left: nothing to say.
@@ -35,7 +38,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// Could not be done: exit code 2.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hints: Vec::new(), code: 2, silent: false }
+        Self { message: message.into(), evidence: Vec::new(), hints: Vec::new(), code: 2, silent: false }
     }
 
     /// The words of the command line are wrong: exit code 2.
@@ -51,6 +54,12 @@ impl Failure {
     /// With a way to go on.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
+        self
+    }
+
+    /// With what was found.
+    pub(crate) fn found(mut self, line: impl Into<String>) -> Self {
+        self.evidence.push(line.into());
         self
     }
 
@@ -71,6 +80,9 @@ impl Failure {
         }
         // Names of files and keys are in it, and may hold anything.
         tell(format_args!("error: {}", safe(self.message.as_bytes())));
+        for line in &self.evidence {
+            tell(format_args!("  {}", harmless_line(line)));
+        }
         for hint in &self.hints {
             // Commands in it are quoted already.
             tell(format_args!("  hint: {}", harmless_line(hint)));
@@ -254,7 +266,7 @@ impl From<RebuildError> for Failure {
         let failure = Self::no(error.to_string());
         match error {
             RebuildError::Op(error) => error.into(),
-            RebuildError::Refused(refusal) => super::refused::refused(&[refusal]),
+            RebuildError::Refused(refusal) => super::refused::refused(&[refusal], "FILE"),
             RebuildError::Compact(_) => Self::no(format!("--compact: {error}")).hint(
                 "--compact now drops all history; `etcdsnap status FILE` tells the revisions there are",
             ),
@@ -285,7 +297,7 @@ impl From<RepackError> for Failure {
                 .hint("`etcdsnap verify FILE` tells all that is wrong and what it means"),
             RepackError::DigestDiffers(report) => {
                 let (mut failure, is_stale) = digest_differs(&report);
-                failure.hints.push("a new digest over it would only hide that".to_owned());
+                failure.evidence.push("a new digest over it would only hide that".to_owned());
                 if is_stale {
                     failure.hint("if you know which tool it was: --skip-hash-check goes on; all other checks were passed")
                 } else {
@@ -319,7 +331,7 @@ impl From<SalvageError> for Failure {
                 let mut failure = failure;
                 for (check, code, _, count, findings) in report.findings.kinds().into_iter().take(3) {
                     let first = findings.first().map(super::words::line).unwrap_or_default();
-                    failure.hints.push(format!("{check}: {code} ({count}): {first}"));
+                    failure.evidence.push(format!("{check}: {code} ({count}): {first}"));
                 }
                 failure.hint(
                     "the disk did not keep what was written to it, or the source changed; nothing was published",
@@ -335,9 +347,9 @@ fn digest_differs(report: &Report) -> (Failure, bool) {
     let mut failure = Failure::no("the digest does not match: the file is not what etcd saved");
     let found = digest_finding(report);
     let is_stale = found.as_ref().is_some_and(|(code, _)| *code == "digest-stale");
-    failure.hints.extend(found.map(|(_, told)| told));
+    failure.evidence.extend(found.map(|(_, told)| told));
     if is_stale {
-        failure.hints.push(
+        failure.evidence.push(
             "a tool has written into the file since (etcd-dump-db, `etcdutl hashkv`, defrag)".to_owned(),
         );
     }
@@ -349,7 +361,7 @@ fn with_damage(mut failure: Failure, report: &Report) -> Failure {
     for (check, code, grade, count, findings) in report.findings.kinds().into_iter().take(3) {
         if grade >= etcdsnap::ops::finding::Grade::DataLost {
             let first = findings.first().map(super::words::line).unwrap_or_default();
-            failure.hints.push(format!("{check}: {code} ({count}): {first}"));
+            failure.evidence.push(format!("{check}: {code} ({count}): {first}"));
         }
     }
     failure
@@ -362,6 +374,37 @@ pub(crate) fn digest_finding(report: &Report) -> Option<(&'static str, String)> 
     Some((code, super::words::line(findings.first()?)))
 }
 
+/// What the flags of a restore came to, as far as it can be compared by eye.
+fn comes_to(summary: &Summary) -> String {
+    let members = summary.members.iter().map(|member| {
+        let learner = if member.is_learner { ", learner" } else { "" };
+        format!("{} ({}{learner})", member.name, member.peer_urls.join(","))
+    });
+    let revision = |revision: i64| grouped(revision.unsigned_abs());
+    format!(
+        "here it is cluster {} of {}; revision {}, compacted at {}",
+        summary.cluster,
+        members.collect::<Vec<_>>().join(", "),
+        revision(summary.revision_after),
+        summary.compact_revision.map_or_else(|| "none".to_owned(), revision)
+    )
+}
+
+/// Why a target cannot be used, with sizes as people read them.
+pub(crate) fn target_fault(error: &TargetError) -> String {
+    match error {
+        TargetError::NoSpace { path, needed, available } => {
+            format!(
+                "{} has {} free, {} are needed",
+                path.display(),
+                humanized(*available),
+                humanized(*needed)
+            )
+        }
+        error => error.to_string(),
+    }
+}
+
 impl From<RestoreError> for Failure {
     fn from(error: RestoreError) -> Self {
         let failure = Self::new(error.to_string());
@@ -369,7 +412,7 @@ impl From<RestoreError> for Failure {
             RestoreError::Source(error) => error.into(),
             RestoreError::MissingDigest(report) => match digest_finding(&report) {
                 Some(("digest-cut", told)) => Self::no("the snapshot's digest is not whole, or not at its end")
-                    .hint(told)
+                    .found(told)
                     .hint("the file was cut, or something was written behind it: use another copy of this backup")
                     .hint("if there is none: the rest was checked and is readable; --skip-hash-check restores it, changed bytes inside values and all"),
                 Some(("digest-lost", _)) => Self::no("the snapshot has no digest to check it by")
@@ -394,9 +437,6 @@ impl From<RestoreError> for Failure {
                     .hint("if there is none: `etcdsnap salvage FILE OUT.db` first, then restore OUT.db")
             }
             RestoreError::NotADatabase(_) => Self { code: 1, ..failure },
-            RestoreError::Bootstrap(_) => failure.hint(
-                "--initial-cluster must name this member (--name) with exactly its --initial-advertise-peer-urls",
-            ),
             RestoreError::NotDurable(_) => failure.hint(
                 "the directory is complete and can be used; run `sync` before you rely on it surviving a power cut",
             ),
@@ -411,28 +451,25 @@ impl From<RestoreError> for Failure {
                 .hint("or leave --target-version out, and start the etcd that the snapshot is from"),
             RestoreError::CannotDowngrade { .. } => failure
                 .hint("upstream's downgrade ends at 3.5, too: restore with --target-version 3.5 --downgrade"),
-            RestoreError::OtherState { .. } => Self::no(failure.message)
-                .hint("this node's snapshot is another file than the other node's, or flags differ that must be the same: --initial-cluster, --initial-cluster-token, --bump-revision, --target-version, what is left out, and others")
-                .hint("compare `sha256sum FILE` on both, and take the command line that the first restore printed; nothing was written"),
+            RestoreError::OtherState { summary, .. } => Self::no(failure.message)
+                .found(comes_to(&summary))
+                .hint("compare that with what the other node printed: if it differs, flags do that must be the same, --initial-cluster, --initial-cluster-token, --learners, --bump-revision or what is left out")
+                .hint("if it is the same, this node's snapshot is another file: compare `sha256sum FILE` on both")
+                .hint("nothing was written; the first restore printed the command line for the other nodes"),
             RestoreError::HashKv(error) => error.into(),
             RestoreError::Rebuild(error) => error.into(),
-            RestoreError::Refused(refusal) => super::refused::refused(&[refusal]),
+            RestoreError::Refused(refusal) => super::refused::refused(&[refusal], "FILE"),
             RestoreError::NotAsPlanned(_) => failure.hint(
                 "the disk did not keep what was written to it, or the source changed; nothing was published",
             ),
             RestoreError::Members(NewMembersError::UnknownLearner { .. }) => {
-                failure.hint("--learners takes names that --initial-cluster has")
+                failure.hint("--learners takes the names of members, as the list of the new members has them")
             }
             RestoreError::Members(NewMembersError::NoVoter) => {
                 failure.hint("leave at least one member out of --learners; learners can be promoted later, one at a time")
             }
-            RestoreError::Target(TargetError::NoSpace { path, needed, available }) => Self::new(format!(
-                "{} has {} free, {} are needed",
-                path.display(),
-                humanized(available),
-                humanized(needed)
-            ))
-            .hint("free some space, or restore to another file system"),
+            RestoreError::Target(error @ TargetError::NoSpace { .. }) => Self::new(target_fault(&error))
+                .hint("free some space, or restore to another file system"),
             RestoreError::Target(error) => match error {
                 TargetError::NotEmpty { .. } => {
                     failure.hint("restore to a new directory, or move what is there aside: --force does that (nothing is ever overwritten or deleted)")

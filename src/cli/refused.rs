@@ -32,20 +32,21 @@ pub(crate) fn refusal(refusal: &Refusal) -> Remark {
     Remark::new(code, text)
 }
 
-/// Why nothing was written, and what to do about each reason.
-pub(crate) fn refused(refusals: &[Refusal]) -> Failure {
+/// Why nothing was written, and what to do about each reason; `file` is what the command
+/// calls the file that it reads.
+pub(crate) fn refused(refusals: &[Refusal], file: &str) -> Failure {
     let reasons: Vec<_> = refusals.iter().map(|reason| refusal(reason).text).collect();
     let failure = Failure::no(format!("nothing was written: {}", reasons.join("; ")));
     refusals.iter().fold(failure, |failure, refusal| match refusal {
-        Refusal::NothingLeft => failure.hint("look at the prefixes and namespaces that were given: `etcdsnap list SRC`"),
+        Refusal::NothingLeft => failure.hint(format!("look at the prefixes, types and namespaces that were given: `etcdsnap list {file}`")),
         Refusal::KeepsNothing => {
             failure.hint("the warnings above name it; a mistyped name would keep nothing of what it was to keep")
         }
         Refusal::Reclaim(_) => failure
-            .hint("keep the claims' namespaces, or leave the volumes out as well: --drop-resource persistentvolumes")
+            .hint("keep their claims (persistentvolumeclaims), or leave the volumes out as well: --drop-resource persistentvolumes")
             .hint("or go on with --accept-reclaim, and set those volumes to Retain before controllers start"),
         Refusal::ReclaimUnknown(_) => failure
-            .hint("--encryption-config FILE opens encrypted volumes, so that each says which claim it needs; `etcdsnap encryption SRC` tells the keys")
+            .hint(format!("--encryption-config KEYS opens encrypted volumes, so that each says which claim it needs; `etcdsnap encryption {file}` tells the keys"))
             .hint("without it, leave the volumes out as well (--drop-resource persistentvolumes), or go on with --accept-reclaim, and set all of them to Retain before controllers start"),
         Refusal::Orphans(_) => failure
             .hint("keep their owners, or leave them out as well")

@@ -143,7 +143,7 @@ impl Repack {
             context.out.flush()?;
             return match plan.refusals() {
                 [] => Ok(Outcome::Yes),
-                refusals => Err(refused(refusals)),
+                refusals => Err(refused(refusals, "SRC")),
             };
         }
         let written = self.write(context, &plan, &options, &settings)?;
@@ -337,6 +337,6 @@ fn warnings(plan: &Plan<'_>) -> Vec<Remark> {
         )),
         _ => {}
     }
-    warnings.extend(plan.outcome().map(changed::warnings).unwrap_or_default());
+    warnings.extend(plan.outcome().map(|outcome| changed::warnings(outcome, "SRC")).unwrap_or_default());
     warnings
 }

@@ -118,6 +118,8 @@ pub enum RestoreError {
         expected: Fingerprint,
         /// What it would be.
         found: Fingerprint,
+        /// What the request came to.
+        summary: Box<Summary>,
     },
     /// Written by a line of etcd that this version does not know.
     #[error("the snapshot has storage version {0}, and etcd 3.7 is the newest that can be restored for")]
@@ -403,7 +405,10 @@ fn verdict(
 ) -> Result<Verdict, RestoreError> {
     let (report, state) = judged(source, db, plan, request, settings)?;
     match missed(request, state) {
-        Some(expected) => Err(RestoreError::OtherState { expected, found: state }),
+        Some(expected) => {
+            let summary = Box::new(plan.summary());
+            Err(RestoreError::OtherState { expected, found: state, summary })
+        }
         None => Ok((report, state)),
     }
 }

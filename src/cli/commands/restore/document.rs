@@ -226,7 +226,7 @@ impl Restore {
             },
             corrections: summary.corrections.iter().map(words::correction).map(told).collect(),
             warnings: warnings.into_iter().map(told).collect(),
-            refused: plan.map(|plan| plan.refused(restored.state())).unwrap_or_default(),
+            refused: plan.map(|plan| plan.refused(restored.state(), restored.summary())).unwrap_or_default(),
             target: plan.map(|plan| TargetDocument {
                 usable: plan.problem.is_none(),
                 problem: plan.problem.as_ref().map(ToString::to_string),

@@ -35,9 +35,10 @@ impl Foreseen {
     }
 
     /// All that speaks against it: stable name, words.
-    pub(super) fn refused(&self, found: Fingerprint) -> Vec<Remark> {
+    pub(super) fn refused(&self, found: Fingerprint, summary: &Summary) -> Vec<Remark> {
         let missed = self.missed_state.map(|expected| {
-            Remark::new("other-state", RestoreError::OtherState { expected, found }.to_string())
+            let summary = Box::new(summary.clone());
+            Remark::new("other-state", RestoreError::OtherState { expected, found, summary }.to_string())
         });
         let refusals = self.refusals.iter().map(refusal);
         let problem = self.problem.as_ref().map(|problem| Remark::new("target", problem.to_string()));

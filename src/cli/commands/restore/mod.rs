@@ -258,10 +258,11 @@ impl Restore {
         self.tell(context, resolved, &restored, Some(&plan))?;
         context.out.flush()?;
         if let Some(expected) = plan.missed_state {
-            return Err(self.failure(RestoreError::OtherState { expected, found: restored.state() }, source));
+            let (found, summary) = (restored.state(), Box::new(restored.summary().clone()));
+            return Err(self.failure(RestoreError::OtherState { expected, found, summary }, source));
         }
         if !plan.refusals.is_empty() {
-            return Err(refused(&plan.refusals));
+            return Err(refused(&plan.refusals, "FILE"));
         }
         plan.problem.map_or(Ok(Outcome::Yes), |problem| Err(self.failure(problem.into(), source)))
     }
@@ -281,7 +282,7 @@ impl Restore {
         let warnings = restored.warnings().iter().map(|warning| words::words(warning, &surroundings));
         let mut warnings: Vec<_> = warnings.chain(membership::doubt(resolved)).collect();
         if let Some(outcome) = &restored.summary().changed {
-            warnings.extend(changed::warnings(outcome).into_iter().map(Remark::into_parts));
+            warnings.extend(changed::warnings(outcome, "FILE").into_iter().map(Remark::into_parts));
         }
         if self.bump_revision.is_none() && restored.summary().is_bumped {
             warnings.push(words::bump_implied(restored.summary()));
