@@ -135,6 +135,10 @@ fn only_one_place_can_say_who_the_members_are() {
         restore(&place, &fixture("etcd-3.6"), more).refuses(2);
         assert!(!place.path().join("etcd").exists());
     }
+    // Of the two, that which was given.
+    let both = ["--same-members", "--initial-cluster", THREE];
+    let answer = restore(&place, &fixture("etcd-3.6"), &both).refuses(2).says("--same-members");
+    assert!(!answer.err.contains("--members-file"), "{}", answer.err);
 }
 
 #[test]
@@ -144,12 +148,177 @@ fn a_member_must_be_one_of_the_list() {
     for name in [&[][..], &["--name", "node4"]] {
         let answer =
             restore(&place, &db, &[&["--same-members", "--skip-hash-check"], name].concat()).refuses(2);
-        answer.says("there is no member").says("node1, node2, node3");
+        answer.says("there is no member").says("node1, node2, node3").says("in the snapshot");
     }
     let other = ["--name=node1", "--initial-advertise-peer-urls", "https://10.20.30.102:2380"];
     restore(&place, &db, &[&["--same-members", "--skip-hash-check"], &other[..]].concat())
         .refuses(2)
-        .says("--initial-cluster has node1=https://10.20.30.101:2380");
+        .says("the snapshot has https://10.20.30.101:2380 for node1, and --initial-advertise-peer-urls is https://10.20.30.102:2380")
+        .says("leave --initial-advertise-peer-urls out");
+}
+
+/// A restore that is refused before anything is read, with its error and its hints.
+fn refused(place: &TempDir, more: &[&str]) -> String {
+    let answer = restore(place, &fixture("etcd-3.6"), more).refuses(2);
+    assert!(!place.path().join("etcd").exists());
+    answer.err
+}
+
+#[test]
+fn what_does_not_fit_is_told_with_the_flag_to_give() {
+    let place = place();
+    let node1 = ["--name=node1", "--initial-cluster", THREE];
+    let url = "--initial-advertise-peer-urls=https://10.20.30.101:2380";
+    let other = "--initial-advertise-peer-urls=https://10.20.30.109:2380";
+    for (more, expected) in [
+        (
+            &node1[..],
+            "error: --initial-advertise-peer-urls was not given; --initial-cluster has https://10.20.30.101:2380 for node1\n  \
+             hint: add --initial-advertise-peer-urls=https://10.20.30.101:2380\n",
+        ),
+        (
+            &[node1[0], node1[1], node1[2], other],
+            "error: --initial-cluster has https://10.20.30.101:2380 for node1, and --initial-advertise-peer-urls is https://10.20.30.109:2380\n  \
+             hint: if --initial-cluster is right: --initial-advertise-peer-urls=https://10.20.30.101:2380\n  \
+             hint: if not: node1=https://10.20.30.109:2380 belongs into it, on every node\n",
+        ),
+        (
+            &["--name=ndoe2", "--initial-cluster", THREE, url],
+            "error: there is no member \"ndoe2\" in --initial-cluster\n  \
+             hint: --name says which of them this is: node2, node1, node3\n",
+        ),
+        (
+            &["--name=master", "--initial-cluster", THREE, url],
+            "error: there is no member \"master\" in --initial-cluster\n  \
+             hint: --name says which of them this is: node1, node2, node3\n",
+        ),
+        (
+            &["--initial-cluster", THREE, url],
+            "error: --name was not given, and there is no member \"default\" in --initial-cluster\n  \
+             hint: --name says which of them this is: node1, node2, node3\n",
+        ),
+        (
+            &["--name=node1", url],
+            "error: --initial-cluster was not given, and its default has only the member \"default\", not \"node1\"\n  \
+             hint: add --initial-cluster with all members of the new cluster, this one too: node1=https://HOST:2380\n",
+        ),
+        (
+            &["--name=node1", "--initial-cluster=", url],
+            "error: there are no members in --initial-cluster\n  hint: it has all members of the new cluster: NAME=URL,NAME=URL...\n",
+        ),
+        (
+            &[
+                "--name=a",
+                "--initial-cluster=a=http://h:1,b=http://z:1,b=http://h:1",
+                "--initial-advertise-peer-urls=http://h:1",
+            ],
+            "error: --initial-cluster has http://h:1 twice: for a and for b\n  \
+             hint: every member needs a peer URL of its own: correct one of the two\n",
+        ),
+        (
+            &[
+                "--name=a",
+                "--initial-cluster=a=http://h:1,a=http://g:1",
+                "--initial-advertise-peer-urls=http://h:1",
+            ],
+            "error: --initial-cluster has http://g:1,http://h:1 for a (a is there 2 times), and --initial-advertise-peer-urls is http://h:1\n  \
+             hint: if --initial-cluster is right: --initial-advertise-peer-urls=http://g:1,http://h:1\n  \
+             hint: if not: a=http://h:1 belongs into it, on every node\n  \
+             hint: a name that comes again adds a URL to its member: if 2 members were meant, give each a name of its own\n",
+        ),
+        (
+            &[
+                "--name=a",
+                "--initial-cluster=a=http://h:1",
+                "--initial-advertise-peer-urls=http://h:1,http://h:1",
+            ],
+            "error: --initial-cluster has http://h:1 for a, and --initial-advertise-peer-urls is http://h:1,http://h:1\n  \
+             hint: if --initial-cluster is right: --initial-advertise-peer-urls=http://h:1\n",
+        ),
+        (
+            &["--name=a", "--initial-cluster=a=http://HOST:1", "--initial-advertise-peer-urls=http://host:1"],
+            "error: --initial-cluster has http://HOST:1 for a, and --initial-advertise-peer-urls is http://host:1\n  \
+             hint: if --initial-cluster is right: --initial-advertise-peer-urls=http://HOST:1\n  \
+             hint: if not: a=http://host:1 belongs into it, on every node\n  \
+             hint: write the same in both: no name is looked up, and names are compared as text\n",
+        ),
+    ] {
+        assert_eq!(refused(&place, more), expected, "{more:?}");
+    }
+}
+
+#[test]
+fn what_is_no_member_is_told_with_what_to_write() {
+    let place = place();
+    let cluster = |text: &str| refused(&place, &["--name=node1", "--initial-cluster", text]);
+    let url = "a URL is https://HOST:PORT, with nothing behind the port";
+    for (text, error, hint) in [
+        (
+            "https://10.20.30.101:2380",
+            "\"https://10.20.30.101:2380\" is not of the form NAME=URL",
+            "put the member's name before each of its URLs: NAME=https://10.20.30.101:2380",
+        ),
+        (
+            "node1",
+            "\"node1\" is not of the form NAME=URL",
+            "a member is NAME=URL, as node1=https://10.20.30.101:2380, and a comma stands between two",
+        ),
+        ("node1=", "node1: there is no URL", url),
+        (
+            "node1=10.20.30.101:2380",
+            "node1: \"10.20.30.101:2380\" does not begin with https:// or http://",
+            url,
+        ),
+        (
+            "node1=https://a:1,node2=https://a:99999",
+            "node2: \"https://a:99999\" has port 99999, and 65535 is the last",
+            url,
+        ),
+        (
+            "node1=https://a:1, node2=https://b:1",
+            "the name \" node2\" begins or ends with a blank",
+            "write the name without blanks around it, and none behind a comma: no etcd is started with such a name",
+        ),
+        (
+            "  =https://a:1",
+            "there is no name before a `=`",
+            "write the name without blanks around it, and none behind a comma: no etcd is started with such a name",
+        ),
+    ] {
+        assert_eq!(cluster(text), format!("error: --initial-cluster: {error}\n  hint: {hint}\n"));
+    }
+    for name in [" node1", "node1 ", "", " "] {
+        let told = refused(&place, &["--name", name, "--initial-cluster", THREE]);
+        let error = format!("error: --name {name:?} is empty, or begins or ends with a blank\n");
+        assert!(told.starts_with(&error), "{told}");
+    }
+}
+
+#[test]
+fn a_file_of_members_is_spoken_of_and_no_flag_that_was_not_given() {
+    let place = place();
+    let one = |name: &str, url: &str| format!("- {{name: '{name}', peerURLs: ['{url}']}}\n");
+    let file =
+        write(&place, "m.yaml", &format!("members:\n{}{}", one("a", "https://a:1"), one("b", "https://b:1")));
+    for (more, words) in [
+        (&["--name=c"][..], "there is no member \"c\" in "),
+        (&["--name=a", "--initial-advertise-peer-urls=https://b:1"], "m.yaml has https://a:1 for a, and "),
+        (&[], "--name was not given, and there is no member \"default\" in "),
+    ] {
+        let told = refused(&place, &[&["--members-file", &file], more].concat());
+        assert!(told.contains(words) && !told.contains("--initial-cluster"), "{told}");
+    }
+    let file = write(&place, "m.yaml", &format!("members:\n{}", one(" a", "https://a:1")));
+    let told = refused(&place, &["--members-file", &file]);
+    assert!(
+        told.contains("members[0]: the name \" a\" begins or ends with a blank\n  hint: write"),
+        "{told}"
+    );
+    let file = write(&place, "m.txt", "+----+---------+\n| ID | STATUS  |\n+----+---------+\n");
+    let told = refused(&place, &["--members-file", &file]);
+    let save = "  hint: save it with -w json: `etcdctl member list -w json > members.json`\n";
+    assert!(told.contains("m.txt: it is what `etcdctl member list -w table` prints\n"), "{told}");
+    assert!(told.ends_with(save) && told.lines().count() == 2, "{told}");
 }
 
 #[test]
@@ -167,7 +336,10 @@ fn a_file_that_is_no_list_is_refused_with_its_place() {
         (format!("members:\n{a}{}", one("b", "https://a:1")), "is there twice: node1, b"),
         (format!("members:\n{a}- {{name: b}}\n"), "has no peer URLs"),
         (format!("members:\n{a}- {{peerURLs: ['https://b:1']}}\n"), "(https://b:1) has no name"),
-        (format!("members:\n{a}{}", one("b", "https://b")), "members[1] (b): URL address"),
+        (
+            format!("members:\n{a}{}", one("b", "https://b")),
+            "members[1] (b): \"https://b\" is not of the form",
+        ),
         (format!("members:\n{}", one("'a,b'", "https://b:1")), "has a `,`"),
         ("members: [{name: node1, peerURLs: ['https://a:1'], learner: true}]".to_owned(), "no vote"),
         (format!("members:\n{a}{b}token: own\n"), "--initial-cluster-token: the token \"other\" was given"),
@@ -310,6 +482,9 @@ fn all_members_and_a_plan_say_how_to_start_as_well() {
     assert_eq!(section.matches("\n# On node").count(), 3, "{section}");
     assert_eq!(section.matches("\n# 4. ").count(), 1, "{section}");
     assert!(section.contains("bring each member to its node"), "{section}");
+    // One way to put old data aside, not two.
+    assert_eq!(answer.text().matches("etcd.old").count(), 1, "{}", answer.text());
+    assert!(!answer.text().contains("member.old"), "{}", answer.text());
 }
 
 #[test]
@@ -328,4 +503,16 @@ fn what_cannot_be_written_down_is_said_before_anything_is_restored() {
     ];
     restore(&place, &fixture("etcd-3.6"), &more).refuses(2).says("a member's name or URL has characters");
     assert!(!place.path().join("etcd").exists());
+}
+
+#[test]
+fn all_members_of_nobody_are_no_cluster() {
+    let place = place();
+    let out_dir = place.path().join("all");
+    let more = ["--initial-cluster=", "--all-members", "--out-dir", text(&out_dir)];
+    for dry_run in [&["--dry-run"][..], &[]] {
+        let answer = ask(&[&["restore", &fixture("etcd-3.6")][..], &more, dry_run].concat()).refuses(2);
+        answer.says("error: there are no members in --initial-cluster\n");
+        assert!(!out_dir.exists());
+    }
 }

@@ -233,7 +233,11 @@ mod tests {
         for text in ["a=http://b:1", "http://b:1=a", "a:1=b", "a=b:1"] {
             assert_eq!(refused(text), sides);
         }
-        assert_eq!(refused("http://a:1=http://b:1/"), "URL must not contain a path: http://b:1/");
+        assert_eq!(refused("http://a:1=http://b:1/"), "\"http://b:1/\" has a path behind the port");
+        assert_eq!(
+            refused("http://a:1=http://b:99999"),
+            "\"http://b:99999\" has port 99999, and 65535 is the last"
+        );
         for host in
             ["", ":1", "b/c", "u@b", "b:", "b:x", "b:99999", "[b", "[fd00::1]x", "1:2:3", "b?q", "b#f", "b c"]
         {

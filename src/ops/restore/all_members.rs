@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::bolt::Db;
 use crate::etcd::membership::{Member, MemberId};
+use crate::etcd::peer_url::BootstrapError;
 use crate::etcd::wal;
 use crate::ops::{Settings, verify};
 use crate::source::Source;
@@ -138,6 +139,9 @@ fn prepare<'a>(
 ) -> Result<(Plan<'a>, Vec<(Member, String)>), RestoreError> {
     // What each of them would be refused for by itself.
     let cluster = &request.membership.cluster;
+    if cluster.is_empty() {
+        return Err(BootstrapError::NoMembers.into());
+    }
     for (name, urls) in cluster.iter() {
         cluster.validate(name, urls)?;
     }

@@ -46,6 +46,9 @@ pub enum MemberFileError {
     /// Longer than any such list.
     #[error("it has more than {} bytes, which no list of members has", MemberList::LIMIT)]
     TooLong,
+    /// Printed by etcdctl, in a form that is not read.
+    #[error("it is what `etcdctl member list -w {0}` prints")]
+    ForPeople(&'static str),
     /// Neither YAML nor JSON, or other fields or types of values than a list of
     /// members has.
     #[error("{}{what}", position(*.place))]
@@ -150,6 +153,9 @@ impl MemberList {
         if text.len() > Self::LIMIT {
             return Err(MemberFileError::TooLong);
         }
+        if let Some(form) = form_for_people(text) {
+            return Err(MemberFileError::ForPeople(form));
+        }
         let head: Head = decode(text)?;
         let (rows, token): (Vec<Row>, _) = if head.schema_version.is_some() {
             let members = decode::<Printed>(text)?.members.unwrap_or_default();
@@ -170,6 +176,22 @@ impl MemberList {
         };
         Ok(Self { members: rows.into_iter().enumerate().map(member).collect(), token })
     }
+}
+
+/// Which of etcdctl's other forms it is, by its first line; the names are those of its
+/// `-w`.
+fn form_for_people(text: &[u8]) -> Option<&'static str> {
+    let line = text.trim_ascii_start().split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = std::str::from_utf8(line).ok()?.trim_end();
+    if line.starts_with("+-") || line.starts_with('\u{250c}') {
+        return Some("table");
+    }
+    if line.starts_with("\"ClusterID\" : ") {
+        return Some("fields");
+    }
+    let mut cells = line.split(", ");
+    let is_id = cells.next().is_some_and(|id| u64::from_str_radix(id, 16).is_ok());
+    (is_id && matches!(cells.next(), Some("started" | "unstarted"))).then_some("simple")
 }
 
 /// Reads JSON, or YAML of one document.
@@ -195,8 +217,21 @@ fn decode<T: DeserializeOwned>(text: &[u8]) -> Result<T, MemberFileError> {
 
 fn document(message: &str, place: Option<(usize, usize)>) -> MemberFileError {
     // Both decoders end with the place, which is told in front.
-    let what = message.split_once(" at line ").map_or(message, |(message, _)| message).to_owned();
-    MemberFileError::Document { place, what }
+    let what = message.split_once(" at line ").map_or(message, |(message, _)| message);
+    MemberFileError::Document { place, what: shortened(what) }
+}
+
+/// Both decoders repeat what they found, however long it is, and say behind it what they
+/// expected.
+fn shortened(what: &str) -> String {
+    const KEPT: usize = 80;
+    let length = what.chars().count();
+    if length <= 2 * KEPT {
+        return what.to_owned();
+    }
+    let first: String = what.chars().take(KEPT).collect();
+    let last: String = what.chars().skip(length.saturating_sub(KEPT)).collect();
+    format!("{first}...{last}")
 }
 
 #[cfg(test)]
@@ -267,9 +302,29 @@ mod tests {
         ] {
             assert!(refused(text).contains(words), "{text:?}: {}", refused(text));
         }
+        let long = refused(&"x".repeat(5000));
+        assert!(long.len() < 200 && long.ends_with("a mapping with `members`"), "{long}");
         for text in ["", "\n# nothing\n", "---\n", "null"] {
             assert_eq!(refused(text), "it is empty", "{text:?}");
         }
+    }
+
+    #[test]
+    fn what_etcdctl_prints_for_people_is_known_by_its_form() {
+        // As etcdctl 3.6 and 3.7 print them.
+        let simple = "8e9e05c52164694d, started, infra1, http://10.0.0.1:2380, http://10.0.0.1:2379, false\n";
+        let table = "+------------------+---------+--------+\n|        ID        | STATUS  |  NAME  |\n";
+        let fields = "\"ClusterID\" : 14841639068965178418\n\"MemberID\" : 10276657743932975437\n";
+        for (text, form) in [
+            (simple, "simple"),
+            ("91bc3c398fb3c146, unstarted, , http://10.0.0.2:2380, , false", "simple"),
+            (table, "table"),
+            ("\u{250c}\u{2500}\u{2500}\u{252c}\u{2500}\u{2500}\u{2510}\n", "table"),
+            (fields, "fields"),
+        ] {
+            assert_eq!(refused(text), format!("it is what `etcdctl member list -w {form}` prints"));
+        }
+        assert_eq!(rows("{\"header\": {}, \"members\": []}").0, []);
     }
 
     #[test]

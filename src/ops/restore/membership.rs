@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bolt::Db;
 use crate::etcd::membership::MemberId;
-use crate::etcd::peer_url::{InitialCluster, PeerUrl, PeerUrlError};
+use crate::etcd::peer_url::{InitialCluster, InitialClusterError, PeerUrl, PeerUrlError, is_member_name};
 use crate::etcd::schema;
 use crate::etcd::state::State;
 use crate::etcd::url_map::{self, UrlMap};
@@ -43,7 +43,7 @@ pub struct Resolved {
 pub enum MembershipError {
     /// The text is no list of members.
     #[error(transparent)]
-    Text(PeerUrlError),
+    Text(InitialClusterError),
     /// The file is no list of members.
     #[error(transparent)]
     File(#[from] MemberFileError),
@@ -60,6 +60,14 @@ pub enum MembershipError {
         place: String,
         /// Where its peers were to reach it.
         peer_urls: Vec<String>,
+    },
+    /// A name with blanks around it, or of nothing else.
+    #[error("{place}: the name {name:?} begins or ends with a blank")]
+    Blank {
+        /// Where it stands.
+        place: String,
+        /// The name.
+        name: String,
     },
     /// A name, or a URL, that cannot stand in `--initial-cluster`.
     #[error("{place}: {text:?} has a `{character}`, which --initial-cluster has no way to say")]
@@ -207,6 +215,9 @@ fn checked(
         if name.is_empty() {
             return Err(MembershipError::Unnamed { place, peer_urls: member.peer_urls.clone() });
         }
+        if !is_member_name(&name) {
+            return Err(MembershipError::Blank { place, name });
+        }
         separators(&place, &name, &[',', '='])?;
         if let Some(first) = places.insert(&member.name, &member.place) {
             return Err(MembershipError::NameTwice { first: first.to_owned(), second: place, name });
@@ -301,8 +312,15 @@ mod tests {
         let twice = "{name: a, peerURLs: ['http://a:1']}, {name: a, peerURLs: ['http://b:1']}";
         assert_eq!(refused(twice), "members[0] and members[1] are both called \"a\"");
         assert_eq!(refused("{name: a}"), "members[0] (a) has no peer URLs");
-        let no_port = "members[0] (a): URL address does not have the form \"host:port\": http://a";
+        let no_port = "members[0] (a): \"http://a\" is not of the form https://HOST:PORT";
         assert_eq!(refused("{name: a, peerURLs: ['http://a']}"), no_port);
+        for name in [" a", "a\u{a0}", "  "] {
+            let member = format!("{{name: '{name}', peerURLs: ['http://a:1']}}");
+            assert_eq!(
+                refused(&member),
+                format!("members[0]: the name {name:?} begins or ends with a blank")
+            );
+        }
         for (member, text, character) in [
             ("{name: 'a,b', peerURLs: ['http://a:1']}", "a,b", ','),
             ("{name: 'a=b', peerURLs: ['http://a:1']}", "a=b", '='),

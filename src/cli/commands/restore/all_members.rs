@@ -8,6 +8,7 @@ use etcdsnap::ops::restore::{AllRestored, Form, OutDir};
 use super::Restore;
 use super::flags::OwnerArgument;
 use super::page::learners_step;
+use super::start_flags::StartForm;
 use crate::cli::failure::Failure;
 use crate::cli::output::shell::{quoted, quoted_path};
 
@@ -74,10 +75,18 @@ impl Restore {
         restored: &AllRestored,
     ) -> Result<(), Failure> {
         writeln!(out, "\nNext:")?;
-        writeln!(
-            out,
-            "  stop etcd on every node and move the old data aside there: `mv /var/lib/etcd/member /var/lib/etcd/member.old`"
-        )?;
+        if self.start_flags == Some(StartForm::Kubeadm) {
+            // Which has its own way to put data aside, and two would be one too many.
+            writeln!(
+                out,
+                "  stop etcd on every node and put the old data aside there: steps 1 and 2 at the end"
+            )?;
+        } else {
+            writeln!(
+                out,
+                "  stop etcd on every node and move the old data aside there: `mv /var/lib/etcd/member /var/lib/etcd/member.old`"
+            )?;
+        }
         writeln!(
             out,
             "  copy to each node its own, and to none another's (/var/lib/etcd: what its --data-dir is there):"

@@ -5,11 +5,11 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use etcdsnap::bolt::Db;
-use etcdsnap::etcd::peer_url::PeerUrl;
+use etcdsnap::etcd::peer_url::{InitialClusterError, PeerUrl, is_member_name};
 use etcdsnap::etcd::url_map::UrlMap;
 use etcdsnap::ops::member_list::DEFAULT_TOKEN;
 use etcdsnap::ops::restore::Membership;
-use etcdsnap::ops::restore::member_file::MemberList;
+use etcdsnap::ops::restore::member_file::{MemberFileError, MemberList};
 use etcdsnap::ops::restore::membership::{MembershipError, Origin, Resolved};
 
 use crate::cli::failure::Failure;
@@ -21,12 +21,16 @@ use crate::cli::words;
 const INITIAL_CLUSTER: &str = "default=http://localhost:2380";
 const ADVERTISED: &str = "http://localhost:2380";
 const URL_HINT: &str = "a URL is https://HOST:PORT, with nothing behind the port";
+const NAME_HINT: &str =
+    "write the name without blanks around it, and none behind a comma: no etcd is started with such a name";
+/// What a member is called that was given no name.
+pub(super) const DEFAULT_NAME: &str = "default";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Members {
     /// All members of the new cluster: NAME=URL,NAME=URL...
     /// [default: default=http://localhost:2380]
-    #[arg(long, value_name = "MEMBERS", conflicts_with = "list")]
+    #[arg(long, value_name = "MEMBERS", conflicts_with_all = ["members_file", "same_members"])]
     initial_cluster: Option<String>,
     /// Take the members from FILE (YAML or JSON): a list of `name`, `peerURLs` and
     /// `learner` under `members`, or what `etcdctl member list -w json` or
@@ -94,20 +98,26 @@ impl Members {
     /// The URLs that the member `name` announces.
     ///
     /// # Errors
-    /// Given URLs that are none; a name that the list does not have.
-    pub(super) fn advertised(&self, name: &str, membership: &Membership) -> Result<Vec<PeerUrl>, Failure> {
-        let listed = self.is_listed();
-        let text = match (&self.initial_advertise_peer_urls, listed) {
+    /// Given URLs that are none; a name that no member can have, or that is not
+    /// among the members.
+    pub(super) fn advertised(
+        &self,
+        name: Option<&str>,
+        membership: &Membership,
+    ) -> Result<Vec<PeerUrl>, Failure> {
+        if let Some(name) = name.filter(|name| !is_member_name(name)) {
+            return Err(Failure::usage(format!("--name {name:?} is empty, or begins or ends with a blank"))
+                .hint(NAME_HINT));
+        }
+        let wanted = name.unwrap_or(DEFAULT_NAME);
+        let Some(urls) = membership.cluster.urls(wanted) else {
+            let names: Vec<_> = membership.cluster.iter().map(|(name, _)| name).collect();
+            return Err(self.unknown_name(name, &names));
+        };
+        let text = match (&self.initial_advertise_peer_urls, self.is_listed()) {
             (Some(text), _) => text,
             (None, false) => ADVERTISED,
-            (None, true) => {
-                let names: Vec<_> = membership.cluster.iter().map(|(name, _)| name).collect();
-                let unknown = || {
-                    Failure::usage(format!("there is no member {name:?} in {}", self.origin()))
-                        .hint(format!("--name says which of them this is: {}", names.join(", ")))
-                };
-                return membership.cluster.urls(name).map(<[_]>::to_vec).ok_or_else(unknown);
-            }
+            (None, true) => return Ok(urls.to_vec()),
         };
         PeerUrl::parse_list(text)
             .map_err(|error| Failure::usage(format!("--initial-advertise-peer-urls: {error}")).hint(URL_HINT))
@@ -135,15 +145,22 @@ impl Members {
         words
     }
 
-    fn is_listed(&self) -> bool {
+    /// Whether the members come from a file or the snapshot.
+    pub(super) fn is_listed(&self) -> bool {
         self.same_members || self.members_file.is_some()
     }
 
+    /// Whether they are said at all, or upstream's default.
+    pub(super) fn are_given(&self) -> bool {
+        self.is_listed() || self.initial_cluster.is_some()
+    }
+
     /// What has the list.
-    fn origin(&self) -> String {
+    pub(super) fn origin(&self) -> String {
         match &self.members_file {
             Some(path) => path.display().to_string(),
-            None => "the snapshot".to_owned(),
+            None if self.same_members => "the snapshot".to_owned(),
+            None => "--initial-cluster".to_owned(),
         }
     }
 
@@ -162,7 +179,10 @@ impl Members {
         let usage = matches!(error, MembershipError::IdleMap { .. } | MembershipError::UrlTwice { .. });
         let failure = if from_snapshot && !usage { Failure::no(words) } else { Failure::usage(words) };
         match error {
-            MembershipError::Text(_) => failure.hint(URL_HINT),
+            MembershipError::Text(error) => failure.hint(text_hint(&error)),
+            MembershipError::File(MemberFileError::ForPeople(_)) => {
+                failure.hint("save it with -w json: `etcdctl member list -w json > members.json`")
+            }
             MembershipError::File(_) => failure.hint(
                 "as in `members: [{name: node1, peerURLs: [\"https://10.20.30.101:2380\"]}]`; or what `etcdctl member list -w json` printed",
             ),
@@ -170,10 +190,10 @@ impl Members {
                 .hint("members could be missing from it; `etcdsnap verify FILE` tells what is damaged")
                 .hint(instead),
             MembershipError::Empty if from_snapshot => {
-                failure.hint("the snapshot lists nobody").hint(instead)
+                failure.hint(instead)
             }
             MembershipError::Unnamed { .. } if from_snapshot => failure
-                .hint("it was added to the cluster and had never been started when the snapshot was taken")
+                .found("it was added to the cluster and had never been started when the snapshot was taken")
                 .hint(instead),
             MembershipError::Unnamed { .. } => {
                 failure.hint("give it the name that its etcd will be started with, or leave it out")
@@ -188,11 +208,27 @@ impl Members {
             MembershipError::UrlTwice { .. } if !self.map_url.is_empty() => {
                 failure.hint("two members cannot be at one address: look at --map-url")
             }
+            MembershipError::Blank { .. } if !from_snapshot => failure.hint(NAME_HINT),
             MembershipError::NoVoter => failure.hint("take `learner` away from at least one"),
             _ if from_snapshot => failure.hint(instead),
             MembershipError::Url { .. } => failure.hint(URL_HINT),
             _ => failure.hint("correct the file: it must be the same on every node"),
         }
+    }
+}
+
+/// What to write in place of a text that is no list of members.
+fn text_hint(error: &InitialClusterError) -> String {
+    match error {
+        InitialClusterError::NoName { item } if PeerUrl::parse(item).is_ok() => {
+            format!("put the member's name before each of its URLs: NAME={item}")
+        }
+        InitialClusterError::NoName { .. } => {
+            "a member is NAME=URL, as node1=https://10.20.30.101:2380, and a comma stands between two"
+                .to_owned()
+        }
+        InitialClusterError::Name { .. } => NAME_HINT.to_owned(),
+        _ => URL_HINT.to_owned(),
     }
 }
 

@@ -4,6 +4,7 @@ mod document;
 mod done;
 mod flags;
 mod membership;
+mod misfit;
 mod page;
 mod start_flags;
 mod words;
@@ -32,7 +33,7 @@ use flags::{BumpArgument, OwnerArgument, parse_bump, parse_mode, parse_owner};
 
 use self::all_members::AllMembers;
 use self::done::{Done, Foreseen, foreseen};
-use self::membership::Members;
+use self::membership::{DEFAULT_NAME, Members};
 use self::start_flags::StartForm;
 use super::{PageFormat, write_json};
 use crate::cli::changed::{self, Remark};
@@ -346,6 +347,9 @@ impl Restore {
                 "name an --out-dir that is not there yet: what is there is never touched, be it complete or not ours",
             );
         }
+        if let RestoreError::Bootstrap(error) = &error {
+            return self.members.misfit(error, self.name.as_deref());
+        }
         if let RestoreError::NotADatabase(error) = error {
             let error = etcdsnap::etcd::snapshot::SnapshotError::NotADatabase {
                 path: self.file.clone(),
@@ -358,7 +362,7 @@ impl Restore {
     }
 
     fn name(&self) -> &str {
-        self.name.as_deref().unwrap_or("default")
+        self.name.as_deref().unwrap_or(DEFAULT_NAME)
     }
 
     /// What is to be left out or changed.
@@ -423,7 +427,7 @@ impl Restore {
     }
 
     fn placement(&self, resolved: &Resolved) -> Result<Placement, Failure> {
-        let advertised = self.members.advertised(self.name(), &resolved.membership)?;
+        let advertised = self.members.advertised(self.name.as_deref(), &resolved.membership)?;
         let data_dir =
             self.data_dir.clone().unwrap_or_else(|| PathBuf::from(format!("{}.etcd", self.name())));
         Ok(Placement {
