@@ -274,6 +274,22 @@ m
 }
 
 #[test]
+fn a_plan_for_a_small_disk_says_it_in_the_units_of_the_error() {
+    if no_mounts("a small disk") {
+        return;
+    }
+    let place = place();
+    let script = "mkdir $P/m; mount -t tmpfs -o size=32m tmpfs $P/m
+         $E -q restore $FILE --data-dir $P/m --dry-run || echo code $?
+         $E -q restore $FILE --data-dir $P/m --dry-run -o json || echo code $?";
+    let answer = mounting(&place, script).says("code 2\n").says("m has 34 MB free, 65 MB are needed\n");
+    let row = answer.text().lines().find(|line| line.starts_with("  target")).expect("a row");
+    let words = row.split_once("CANNOT BE USED: ").expect("a reason").1;
+    assert!(answer.err.contains(&format!("error: {words}\n")), "{row}\n{}", answer.err);
+    assert!(answer.text().contains(&format!("\"problem\": \"{words}\"")), "{}", answer.text());
+}
+
+#[test]
 fn a_full_disk_leaves_nothing_and_the_next_try_works() {
     if no_mounts("a full disk") {
         return;
@@ -463,7 +479,10 @@ fn a_wrong_digest_is_refused_unless_asked_for() {
         bytes[at] ^= 1;
     });
     let target = place.path().join("etcd");
-    restore(&file, &target, &[]).refuses(1).says("digest does not match").says("--skip-hash-check");
+    let answer =
+        restore(&file, &target, &[]).refuses(1).says("digest does not match").says("--skip-hash-check");
+    // What was found is no advice.
+    answer.says("\n  expected SHA-256 ");
     nothing_else(place.path(), &["changed.db"]);
     restore(&file, &target, &["--skip-hash-check"]).exits(0).says("warning: the digest does not match");
     assert_eq!(member(&target), MEMBER);
@@ -486,7 +505,7 @@ fn damage_is_refused_with_or_without_the_digest() {
     let file = changed(&place, |bytes| bytes.truncate(bytes.len() / 2));
     let target = place.path().join("etcd");
     for more in [&[][..], &["--skip-hash-check"]] {
-        restore(&file, &target, more).refuses(1).says("damaged");
+        restore(&file, &target, more).refuses(1).says("damaged").says("\n  file: truncated (1): ");
         nothing_else(place.path(), &["changed.db"]);
     }
 }
@@ -642,6 +661,9 @@ fn a_membership_that_does_not_fit_is_refused_and_nothing_written() {
         ("node1", URL, "node1=https://10.20.30.101:2380/path"),
         ("node1", URL, "node1=https://10.20.30.101:2380,node2=https://10.20.30.101:2380"),
         ("node1", URL, "node1=https://10.20.30.101"),
+        ("node1", URL, "node1=https://10.20.30.101:99999"),
+        ("node1", URL, "node1=https://10.20.30.101:2380, node2=https://10.20.30.102:2380"),
+        (" node1", URL, " node1=https://10.20.30.101:2380"),
         ("node1", "10.20.30.101:2380", three),
         ("node1", "", three),
         ("node1", URL, ""),

@@ -123,6 +123,22 @@ fn a_dry_run_says_what_a_restore_does_and_writes_nothing() {
     }
 }
 
+/// The one to compare with what `etcdctl endpoint hashkv` prints, which is decimal.
+#[test]
+fn a_plan_has_the_hash_as_the_command_for_it_prints_it() {
+    let place = place();
+    let file = fixture("etcd-3.6");
+    let plan = ask(&["restore", &file, "--dry-run", "--data-dir", text(&place.path().join("etcd"))]);
+    let plan = plan.exits(0);
+    let line = plan.text().lines().find(|line| line.starts_with("  HashKV")).expect("a row").to_owned();
+    let printed = ask(&["hashkv", &file]).exits(0);
+    let row = printed.text().lines().nth(1).expect("a row").to_owned();
+    let hash: Vec<_> = line.split_whitespace().skip(1).take(2).collect();
+    assert!(row.contains(&hash.join(" ")) && hash[1].starts_with('('), "{line}\n{row}");
+    let upstream = ask(&["hashkv", &file, "-w", "simple"]).exits(0);
+    assert!(upstream.text().starts_with(&format!("{}, ", hash[0])), "{line}");
+}
+
 #[test]
 fn a_dry_run_finds_what_a_restore_would_be_refused_for() {
     let place = place();
@@ -219,7 +235,10 @@ fn another_state_than_expected_is_refused_before_anything_appears() {
     for more in [&["--expect-state", &expected, "--bump-revision", "auto"][..], &["--dry-run"]] {
         let more = [more, &["--initial-cluster-token", "x", "--expect-state", &expected][..]].concat();
         let more: Vec<_> = if more[0] == "--expect-state" { more[..4].to_vec() } else { more };
-        member(&file, 1, &target, &more).refuses(1).says(&expected).says("another file");
+        // What can be compared with the other node's page.
+        let answer = member(&file, 1, &target, &more).refuses(1).says(&expected).says("another file");
+        let answer = answer.says("\n  here it is cluster ").says("node1 (https://");
+        assert!(!answer.err.contains("--target-version"), "{}", answer.err);
         assert_eq!(tree(place.path()), Vec::<String>::new());
     }
     for wrong in [&expected[..38], "", "4f3a", "zzzz"] {
@@ -314,6 +333,9 @@ fn an_older_target_is_refused_unless_a_downgrade_is_asked_for() {
         ("etcd-3.5", &[], "3.5", &["3.5", "3.6", "3.7"]),
         ("etcd-3.5", &["--target-version", "3.4", "--downgrade"], "3.4", &["3.4", "3.5", "3.6", "3.7"]),
         ("etcd-3.6", &["--target-version", "3.7.1"], "3.7", &["3.6", "3.7"]),
+        ("etcd-3.6", &["--target-version", "v3.6"], "3.6", &["3.6", "3.7"]),
+        ("etcd-3.6", &["--target-version", "v3.6.14"], "3.6", &["3.6", "3.7"]),
+        ("etcd-3.6", &["--target-version", "3.6.14"], "3.6", &["3.6", "3.7"]),
         ("etcd-3.6", &["--target-version", "3.5", "--downgrade"], "3.5", &["3.5", "3.6", "3.7"]),
     ] {
         let flags = [flags, &["--dry-run"]].concat();

@@ -71,10 +71,11 @@ impl std::fmt::Display for EtcdLine {
 impl std::str::FromStr for EtcdLine {
     type Err = UnknownLine;
 
-    /// Reads `3.5` or any version of that line: `3.5.33`, `3.5.0-rc.1`.
+    /// Reads `3.5` or any version of that line, as releases and images are called:
+    /// `3.5.33`, `v3.5.33`, `3.5.0-rc.1`.
     fn from_str(text: &str) -> Result<Self, UnknownLine> {
         let unknown = || UnknownLine { found: text.to_owned() };
-        let mut parts = text.splitn(3, '.');
+        let mut parts = text.strip_prefix('v').unwrap_or(text).splitn(3, '.');
         let line = match (parts.next(), parts.next()) {
             (Some("3"), Some("4")) => Self::V3_4,
             (Some("3"), Some("5")) => Self::V3_5,
@@ -99,8 +100,12 @@ mod tests {
             assert_eq!(line.to_string().parse(), Ok(line));
             assert_eq!(format!("{line}.33").parse(), Ok(line));
             assert_eq!(format!("{line}.0-rc.1").parse(), Ok(line));
+            assert_eq!(format!("v{line}").parse(), Ok(line));
+            assert_eq!(format!("v{line}.14").parse(), Ok(line));
         }
-        for other in ["", "3", "3.", "3.3", "3.8", "3.50", "v3.5", "3.5.", "3.5.x", "4.5", " 3.5", "3.5 "] {
+        for other in [
+            "", "3", "3.", "3.3", "3.8", "3.50", "vv3.5", "v", "V3.5", "3.5.", "3.5.x", "4.5", " 3.5", "3.5 ",
+        ] {
             let found = other.to_owned();
             assert_eq!(other.parse::<EtcdLine>(), Err(UnknownLine { found }));
         }

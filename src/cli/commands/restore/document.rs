@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::{Done, Foreseen, Restore, lines, words};
 use crate::cli::changed::{ChangedDocument, Remark};
 use crate::cli::commands::SCHEMA_VERSION;
+use crate::cli::failure::target_fault;
 use crate::cli::output::text::shown;
 
 #[derive(Serialize)]
@@ -229,7 +230,7 @@ impl Restore {
             refused: plan.map(|plan| plan.refused(restored.state(), restored.summary())).unwrap_or_default(),
             target: plan.map(|plan| TargetDocument {
                 usable: plan.problem.is_none(),
-                problem: plan.problem.as_ref().map(ToString::to_string),
+                problem: plan.problem.as_ref().map(target_fault),
                 space: plan
                     .rooms
                     .iter()

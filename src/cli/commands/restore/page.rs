@@ -9,7 +9,7 @@ use etcdsnap::ops::restore::{Moved, Restored};
 
 use super::{Done, Foreseen, Restore, lines, words};
 use crate::cli::changed;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, target_fault};
 use crate::cli::output::shell::{quoted, quoted_path};
 use crate::cli::output::size::{grouped, humanized};
 use crate::cli::output::text::{count, safe, shown};
@@ -54,7 +54,9 @@ impl Restore {
         row(out, "revision", &history)?;
         if let Some(plan) = plan {
             let hash = &plan.hash_kv;
-            row(out, "HashKV", &format!("{:08x} at revision {}", hash.hash, revision(hash.revision)))?;
+            // etcdctl prints the number.
+            let text = format!("{} ({:08x}) at revision {}", hash.hash, hash.hash, revision(hash.revision));
+            row(out, "HashKV", &text)?;
             if let Some(leases) = restored.leases() {
                 row(out, "leases", &grouped(leases))?;
             }
@@ -112,7 +114,7 @@ impl Restore {
         }
         let problem = plan.problem.as_ref();
         if let Some(problem) = problem {
-            row(out, "target", &format!("CANNOT BE USED: {}", safe(problem.to_string().as_bytes())))?;
+            row(out, "target", &format!("CANNOT BE USED: {}", safe(target_fault(problem).as_bytes())))?;
         } else if !plan.is_refused() {
             row(out, "target", "can be used")?;
         }
