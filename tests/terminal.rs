@@ -15,12 +15,21 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("a UTF-8 path")
 }
 
+const FIRST: &str = "New password of root: ";
+const SECOND: &str = "Once more: ";
+
 /// Types these answers to the questions for a password.
 fn answer(terminal: &mut Terminal, args: &[&str], answers: &[&str]) -> Answer {
+    let questions = [FIRST, SECOND].into_iter().cycle();
+    answer_each(terminal, args, &questions.zip(answers.iter().copied()).collect::<Vec<_>>())
+}
+
+/// Waits for each question before it answers.
+fn answer_each(terminal: &mut Terminal, args: &[&str], answers: &[(&str, &str)]) -> Answer {
     assert!(terminal.echoes());
     let child = terminal.start(PROGRAM, args);
-    for (index, keys) in answers.iter().enumerate() {
-        terminal.see(if index % 2 == 0 { "New password of root: " } else { "Once more: " });
+    for (question, keys) in answers {
+        terminal.see(question);
         assert!(!terminal.echoes(), "nothing is shown while it is typed");
         terminal.type_in(keys);
     }
@@ -70,17 +79,37 @@ fn a_question_that_is_not_answered_leaves_nothing_behind() {
     for (answers, told) in [
         (&["half\x03"][..], "stopped"),
         (&["half\r", "\x04"], "stopped"),
-        (&["\r"], "empty"),
-        (&["a\r", "b\r", "a\r", "b\r", "a\r", "b\r"], "differed"),
-        (&["tab\tbed\r"], "control character"),
+        (&["a\r", "b\r", "a\r", "\r", "a\r", "b\r"], "the two answers differ"),
     ] {
         let refused = answer(&mut Terminal::new(), &args, answers).exits(2);
         assert!(refused.err.contains(told), "{}", refused.err);
     }
     let long = format!("{}\r", "x".repeat(73));
-    let refused = answer(&mut Terminal::new(), &args, &[&long]).exits(2);
-    refused.says("72 bytes");
+    for (keys, told) in
+        [("\r", "the password is empty"), ("tab\tbed\r", "control character"), (&long, "72 bytes")]
+    {
+        let mut terminal = Terminal::new();
+        answer_each(&mut terminal, &args, &[(FIRST, keys); 3]).exits(2).says(told);
+        // The last time there is nothing to give up any more.
+        let ways_out = terminal.seen().matches("Again, or Ctrl-C to give up.").count();
+        assert_eq!(ways_out, 2, "{}", terminal.seen());
+    }
     assert!(tree(place.path()).is_empty());
+}
+
+#[test]
+fn a_question_that_was_answered_wrong_is_asked_again() {
+    let place = tempfile::tempdir().expect("a directory");
+    let (file, out) = (fixture("etcd-3.6"), place.path().join("out.db"));
+    let args = ["repack", &file, text(&out), "--reset-root-password"];
+    let mut terminal = Terminal::new();
+    let answers =
+        [(FIRST, "\r"), (FIRST, "one\r"), (SECOND, "other\r"), (FIRST, "same\r"), (SECOND, "same\r")];
+    answer_each(&mut terminal, &args, &answers).exits(0);
+    assert!(out.exists());
+    for told in ["the password is empty. Again, or Ctrl-C", "the two answers differ. Again, or Ctrl-C"] {
+        assert!(terminal.seen().contains(told), "{}", terminal.seen());
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::failure::Failure;
 
 /// Bytes of a password that bcrypt looks at. More would be no part of it.
 const LIMIT: usize = 72;
-/// How often two answers may differ.
+/// How often it is asked for.
 const TRIES: usize = 3;
 
 /// A terminal that does not show what is typed, until it is dropped.
@@ -72,29 +72,57 @@ pub(super) fn new_password(whom: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let failed = |error: io::Error| Failure::new(format!("cannot ask for the password: {error}"));
     let silent = Silent::new(&terminal).map_err(failed)?;
     let mut terminal = silent.terminal;
-    for _ in 0..TRIES {
-        let first = wanted(read(&mut terminal, &format!("New password of {whom}: ")).map_err(failed)?)?;
-        let second = wanted(read(&mut terminal, "Once more: ").map_err(failed)?)?;
-        if first == second {
-            return Ok(first);
+    let mut tries = 0;
+    loop {
+        let refused = match ask_twice(&mut terminal, whom).map_err(failed)? {
+            Answer::Password(password) => return Ok(password),
+            Answer::Stop => return Err(Failure::new("stopped; nothing was done")),
+            Answer::Refused(refused) => refused,
+        };
+        tries += 1;
+        if tries == TRIES {
+            return Err(refused);
         }
-        terminal.write_all(b"They differ.\r\n").map_err(failed)?;
+        let again = format!("That will not do: {}. Again, or Ctrl-C to give up.\r\n", refused.message());
+        terminal.write_all(again.as_bytes()).map_err(failed)?;
     }
-    Err(Failure::usage("the two answers differed each time").hint("nothing was done; try again"))
 }
 
-fn wanted(typed: Typed) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    match typed {
-        Typed::Password(password) if password.is_empty() => {
-            Err(Failure::usage("the password is empty").hint("etcd has no users without one that can log in"))
-        }
-        Typed::Password(password) => Ok(password),
-        Typed::Stop => Err(Failure::new("stopped; nothing was done")),
-        Typed::Control => Err(Failure::usage("there is a control character in that password")
-            .hint("arrows and tabs are no part of one: type it again")),
-        Typed::TooLong => Err(Failure::usage(format!("that password has more than {LIMIT} bytes"))
-            .hint("bcrypt, by which etcd keeps passwords, takes no more: choose a shorter one")),
+/// What two questions came to.
+enum Answer {
+    Password(Zeroizing<Vec<u8>>),
+    Stop,
+    Refused(Failure),
+}
+
+fn ask_twice(mut terminal: impl Read + Write, whom: &str) -> io::Result<Answer> {
+    let first = match wanted(read(&mut terminal, &format!("New password of {whom}: "))?) {
+        Answer::Password(first) => first,
+        other => return Ok(other),
+    };
+    let second = match wanted(read(&mut terminal, "Once more: ")?) {
+        Answer::Password(second) => second,
+        Answer::Stop => return Ok(Answer::Stop),
+        Answer::Refused(_) => Zeroizing::new(Vec::new()),
+    };
+    if first == second {
+        return Ok(Answer::Password(first));
     }
+    Ok(Answer::Refused(Failure::usage("the two answers differ").hint("nothing was done; try again")))
+}
+
+fn wanted(typed: Typed) -> Answer {
+    Answer::Refused(match typed {
+        Typed::Password(password) if password.is_empty() => {
+            Failure::usage("the password is empty").hint("etcd has no users without one that can log in")
+        }
+        Typed::Password(password) => return Answer::Password(password),
+        Typed::Stop => return Answer::Stop,
+        Typed::Control => Failure::usage("there is a control character in that password")
+            .hint("arrows and tabs are no part of one: type it again"),
+        Typed::TooLong => Failure::usage(format!("that password has more than {LIMIT} bytes"))
+            .hint("bcrypt, by which etcd keeps passwords, takes no more: choose a shorter one"),
+    })
 }
 
 fn read(mut terminal: impl Read + Write, question: &str) -> io::Result<Typed> {
