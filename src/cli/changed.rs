@@ -384,24 +384,3 @@ impl ChangedDocument {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_would_be_deleted_is_counted_in_words_that_agree() {
-        for (refusal, words) in [
-            (Refusal::Reclaim(1), "1 volume would be deleted with its data, for want of its claim"),
-            (
-                Refusal::Reclaim(2000),
-                "2,000 volumes would be deleted with their data, for want of their claims",
-            ),
-            (Refusal::Orphans(1), "1 object would be deleted, for want of its owners"),
-            (Refusal::Orphans(2), "2 objects would be deleted, for want of their owners"),
-            (Refusal::NothingLeft, "no key would be left"),
-        ] {
-            assert_eq!(refused(refusal, "SRC").message(), format!("nothing was written: {words}"));
-        }
-    }
-}

@@ -53,3 +53,20 @@ pub(crate) fn refused(refusals: &[Refusal], file: &str) -> Failure {
             .hint("or go on with --accept-orphans"),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_volume_and_many_are_counted_as_such() {
+        for (reason, words) in [
+            (Refusal::Reclaim(1), "1 volume would be deleted with all data, for want of the claim"),
+            (Refusal::Reclaim(2000), "2,000 volumes would be deleted with all data, for want of the claim"),
+            (Refusal::Orphans(1), "1 object would be deleted, for want of owners"),
+            (Refusal::Orphans(3), "3 objects would be deleted, for want of owners"),
+        ] {
+            assert_eq!(refused(&[reason], "SRC").message(), format!("nothing was written: {words}"));
+        }
+    }
+}
