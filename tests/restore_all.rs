@@ -200,7 +200,7 @@ fn names_that_lead_elsewhere_are_refused() {
     let place = place();
     let out = place.path().join("out");
     let long = "n".repeat(300);
-    for name in ["", ".", "..", "../x", "/x", "a/b", "a\u{1b}b", &long] {
+    for name in [".", "..", "../x", "/x", "a/b", "a\u{1b}b", &long] {
         let cluster = format!("ok=http://10.0.0.1:2380,{name}=http://10.0.0.2:2380");
         for more in [&[][..], &["--tar"]] {
             let file = fixture("etcd-3.6");

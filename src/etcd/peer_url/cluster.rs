@@ -45,8 +45,11 @@ pub enum InitialClusterError {
 /// Whether a member can be called `name`: it is not empty, and neither begins nor
 /// ends with a blank. Upstream takes any name, and so the blank behind a comma of
 /// `a=..., b=...` for the first character of a name that no etcd is started with.
+///
+/// Blanks are those that are typed and copied: the ones of ASCII, and U+00A0.
 pub fn is_member_name(name: &str) -> bool {
-    !name.is_empty() && name == name.trim()
+    let is_blank = |character: char| character.is_ascii_whitespace() || character == '\u{a0}';
+    !name.is_empty() && name == name.trim_matches(is_blank)
 }
 
 impl InitialCluster {
