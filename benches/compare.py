@@ -163,6 +163,7 @@ def main():
          run([etcdsnap, "verify", "-q", snapshot])),
         ("salvage : cp + sync", 3.0, salvaged(None), copied),
         ("salvage, 1000 damaged pages : cp + sync", 3.0, salvaged("damaged"), copied),
+        ("salvage, nothing reached : cp + sync", 3.0, salvaged("unreached"), copied),
         ("carve, nothing reached : 500 MB/s", 1.0, answered("carve", of="unreached"), lambda: size / 500e6),
         ("verify : openssl dgst -sha256", 1.15, run([etcdsnap, "verify", "-q", snapshot]),
          run(["openssl", "dgst", "-sha256", snapshot])),
