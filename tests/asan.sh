@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The tests that read damaged and hostile bytes, with AddressSanitizer: what is unsafe
-# here (the map and its guard) and in the dependencies (libyaml, ciphers, tables).
+# All tests with AddressSanitizer: what is unsafe here (the map and its guard) and in the
+# dependencies (libyaml, ciphers, tables).
 #
 #   tests/asan.sh [ARGUMENTS OF cargo test]
 #
@@ -14,5 +14,4 @@ export RUSTFLAGS=-Zsanitizer=address CARGO_PROFILE_DEV_DEBUG=line-tables-only
 # The program has a handler of its own for SIGBUS, which is under test. What threads on
 # their way out still hold would count as a leak.
 export ASAN_OPTIONS=handle_sigbus=0:detect_leaks=0:${ASAN_OPTIONS:-}
-tests=(--lib --test damage --test doors --test carve --test salvage --test properties --test pages)
-exec cargo +nightly test --no-fail-fast --target "$triple" "${tests[@]}" "$@"
+exec cargo +nightly test --no-fail-fast --target "$triple" --lib --bins --tests "$@"
