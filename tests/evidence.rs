@@ -30,6 +30,7 @@ const COMMANDS: &[&[&str]] = &[
     &["carve", "FILE", "--out-dir", "OUT"],
     &["repack", "FILE", "OUT"],
     &["repack", "FILE", "OUT", "--defrag"],
+    &["repack", "FILE", "OUT", "--drop-prefix", "/registry/events/"],
     &["restore", "FILE", "--data-dir", "OUT"],
     &["restore", "FILE", "--data-dir", "OUT", "--dry-run"],
     &["pages", "FILE"],
@@ -118,6 +119,10 @@ fn a_report_says_what_was_read_and_that_it_is_unchanged() {
             report["tool"]["executableSha256"],
             hex(&fs::read(PROGRAM).expect("the program")).as_str()
         );
+        let told = &answer.err;
+        let warned: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("warning: ")).collect();
+        assert_eq!(report["warnings"], serde_json::json!(warned), "{command:?}");
+        assert_eq!(command.contains(&"--drop-prefix"), told.contains("not the cluster that was saved"));
         let written = report["written"].as_array().expect("a list");
         let names: BTreeSet<&str> = written.iter().filter_map(|written| written["file"].as_str()).collect();
         let found = files_below(Path::new(&out));

@@ -6,11 +6,13 @@ mod support;
 use std::collections::BTreeMap;
 
 use etcdsnap::bolt::{Db, Metas, TxId, small_buckets};
+use etcdsnap::etcd::snapshot::Snapshot;
 use etcdsnap::kube::manifest::scope::Pattern;
+use etcdsnap::ops::hashkv::hashkv;
 use etcdsnap::ops::reader::Reader;
 use etcdsnap::ops::rebuild::{
-    BumpTo, Changes, CompactAt, DroppedType, Leases, Outcome, Reason, Rebuild, RebuildError, Refusal,
-    Request, Selection,
+    BumpTo, Changes, CompactAt, ConcernLog, DroppedType, Leases, Outcome, Reason, Rebuild, RebuildError,
+    Refusal, Request, Selection,
 };
 use etcdsnap::ops::verify::{Options, verify};
 use etcdsnap::ops::{Progress, Settings};
@@ -60,6 +62,12 @@ fn try_rebuild(file: &[u8], changes: Changes) -> Result<(Outcome, Vec<u8>), Rebu
     let mut out = Vec::new();
     rebuild.write(Metas::Stream(TxId(9)), &mut out)?;
     assert_eq!(out.len() as u64, rebuild.size());
+    // The hash that was foreseen is that of what was written.
+    let source = Source::from_bytes("rebuilt", out.clone());
+    let snapshot = Snapshot::from_source(source).expect("a snapshot");
+    if let Ok(answer) = hashkv(&snapshot, None, &settings) {
+        assert_eq!(rebuild.hash_kv(&settings)?, answer.hash);
+    }
     Ok((rebuild.outcome().clone(), out))
 }
 
@@ -237,7 +245,7 @@ fn leases_are_revoked_in_order_each_at_a_revision_of_its_own() {
     records.extend([deletion("a", 9, 0), deletion("z", 9, 1), deletion("m", 10, 0)]);
     expected.insert("lease".to_owned(), Vec::new());
     assert_eq!(found, expected);
-    assert_eq!((outcome.leases_removed, outcome.keys_expired), (3, 3));
+    assert_eq!((outcome.leases_removed, outcome.expired.keys), (3, 3));
     assert_eq!((outcome.keys_of_missing_leases, outcome.revision), (1, (8, 10)));
 
     // Of the deletions only those at the very revision outlive a compaction.
@@ -381,7 +389,9 @@ fn volumes_that_would_be_deleted_are_named_and_refused() {
     let (outcome, _) = rebuild(&file, Changes { accept_reclaim: true, ..claims.clone() });
     let concern = &outcome.concerns.reclaimed.first[0];
     assert_eq!((concern.object.as_str(), concern.needs.as_str()), ("persistentvolumes pv", "shop/data"));
-    rebuild(&cluster("Retain", &["u-set"]), claims);
+    rebuild(&cluster("Retain", &["u-set"]), claims.clone());
+    // Its data goes, too.
+    assert_eq!(refusal(&cluster("Recycle", &["u-set"]), claims), Refusal::Reclaim(1));
     // The namespace takes the claim and the pods with it; the volume is in none.
     let exclude_namespaces = vec![Pattern::new("shop")];
     let namespace = changes(Selection { exclude_namespaces, ..Selection::default() });
@@ -481,12 +491,174 @@ fn objects_that_would_lose_all_their_owners_are_named_and_refused() {
     let (outcome, _) = rebuild(&file, Changes { accept_orphans: true, ..sets.clone() });
     let concern = &outcome.concerns.orphans.first[0];
     assert_eq!((concern.object.as_str(), concern.needs.as_str()), ("pods shop/web-1", "ReplicaSet web"));
-    // Another owner keeps it.
-    let (outcome, _) = rebuild(&cluster("Delete", &["u-set", "u-other"]), sets);
+    // One that was never there does not keep it.
+    assert_eq!(refusal(&cluster("Delete", &["u-never", "u-set"]), sets.clone()), Refusal::Orphans(1));
+    // Another owner does.
+    let (outcome, _) = rebuild(&cluster("Delete", &["u-set", "u-claim"]), sets);
     assert_eq!(outcome.concerns.orphans.count, 0);
     let kinds: Vec<_> =
         outcome.left_out.kinds.iter().map(|kind| (kind.reason, kind.resource.as_str(), kind.keys)).collect();
     assert_eq!(kinds, [(Reason::Resource, "replicasets.apps", 1)]);
+}
+
+/// Objects by their keys: UID, lease and owner of each, and what is in its `spec`.
+fn owned(objects: &[(&str, &str, i64, &str, serde_json::Value)]) -> Store {
+    let record =
+        |(main, (key, uid, lease, owner, spec)): (i64, &(&str, &str, i64, &str, serde_json::Value))| {
+            let reference =
+                serde_json::json!({"apiVersion": "v1", "kind": "Owner", "name": owner, "uid": owner});
+            let owners = if owner.is_empty() { vec![] } else { vec![reference] };
+            let metadata = serde_json::json!({"name": uid, "uid": uid, "ownerReferences": owners});
+            let value =
+                serde_json::json!({"apiVersion": "v1", "kind": "Any", "metadata": metadata, "spec": spec});
+            let value = value.to_string();
+            let (key, value) = (key.as_bytes(), value.as_bytes());
+            let put = Put { key, create: main, modified: main, version: 1, value, lease: *lease };
+            entry(revision(main, 0), put.to_bytes())
+        };
+    let mut store = store_of((2..).zip(objects).map(record).collect());
+    *store.of("lease") = vec![lease(7)];
+    store
+}
+
+fn volume_of(claim: &str) -> serde_json::Value {
+    serde_json::json!({
+        "persistentVolumeReclaimPolicy": "Delete",
+        "claimRef": {"namespace": "shop", "name": claim},
+    })
+}
+
+fn concerns_of(log: &ConcernLog) -> Vec<(&str, &str)> {
+    log.first.iter().map(|concern| (concern.object.as_str(), concern.needs.as_str())).collect()
+}
+
+#[test]
+fn what_an_orphan_owns_goes_with_it_down_to_the_data_of_volumes() {
+    let none = serde_json::json!({});
+    let file = owned(&[
+        ("/registry/statefulsets/shop/db", "u-db", 0, "", none.clone()),
+        ("/registry/persistentvolumeclaims/shop/data-db-0", "u-claim", 0, "u-db", none.clone()),
+        ("/registry/persistentvolumes/pv-0", "u-pv-0", 0, "", volume_of("data-db-0")),
+        ("/registry/persistentvolumes/pv-1", "u-pv-1", 0, "", volume_of("kept")),
+        ("/registry/deployments/shop/web", "u-web", 0, "", none.clone()),
+        ("/registry/replicasets/shop/web-1", "u-set", 0, "u-web", none.clone()),
+        ("/registry/pods/shop/web-1-a", "u-pod", 0, "u-set", none.clone()),
+    ])
+    .build()
+    .file;
+    let accepting = |changes| Changes { accept_orphans: true, accept_reclaim: true, ..changes };
+    let sets = dropping("statefulsets", "apps");
+    let refused = Changes { accept_orphans: true, ..sets.clone() };
+    assert_eq!(refusal(&file, refused), Refusal::Reclaim(1));
+    let (outcome, _) = rebuild(&file, accepting(sets));
+    assert_eq!(
+        concerns_of(&outcome.concerns.orphans),
+        [("persistentvolumeclaims shop/data-db-0", "Owner u-db")]
+    );
+    assert_eq!(concerns_of(&outcome.concerns.reclaimed), [("persistentvolumes pv-0", "shop/data-db-0")]);
+    let (outcome, _) = rebuild(&file, accepting(dropping("deployments", "apps")));
+    assert_eq!(
+        concerns_of(&outcome.concerns.orphans),
+        [("replicasets.apps shop/web-1", "Owner u-web"), ("pods shop/web-1-a", "Owner u-set")]
+    );
+    assert_eq!(outcome.concerns.reclaimed.count, 0);
+}
+
+#[test]
+fn all_in_an_orphaned_namespace_goes_with_it() {
+    let none = serde_json::json!({});
+    let file = owned(&[
+        ("/registry/capsule.clastix.io/tenants/oil", "u-tenant", 0, "", none.clone()),
+        ("/registry/namespaces/shop", "u-shop", 0, "u-tenant", none.clone()),
+        ("/registry/persistentvolumeclaims/shop/data", "u-claim", 0, "", none.clone()),
+        ("/registry/persistentvolumeclaims/other/data", "u-other", 0, "", none.clone()),
+        ("/registry/persistentvolumes/pv-0", "u-pv-0", 0, "", volume_of("data")),
+        (
+            "/registry/apiextensions.k8s.io/customresourcedefinitions/widgets.example.com",
+            "u-definition",
+            0,
+            "u-tenant",
+            none.clone(),
+        ),
+        ("/registry/example.com/widgets/w", "u-widget", 0, "", none.clone()),
+    ])
+    .build()
+    .file;
+    let dropped = changes(Selection {
+        drop_prefixes: vec![b"/registry/capsule.clastix.io/".to_vec()],
+        ..Selection::default()
+    });
+    assert_eq!(refusal(&file, dropped.clone()), Refusal::Reclaim(1));
+    let (outcome, _) = rebuild(&file, Changes { accept_orphans: true, accept_reclaim: true, ..dropped });
+    assert_eq!(
+        concerns_of(&outcome.concerns.orphans),
+        [
+            ("namespaces shop", "Owner u-tenant"),
+            ("persistentvolumeclaims shop/data", "Namespace shop"),
+            ("customresourcedefinitions.apiextensions.k8s.io widgets.example.com", "Owner u-tenant"),
+            ("widgets.example.com w", "CustomResourceDefinition widgets.example.com"),
+        ]
+    );
+    assert_eq!(concerns_of(&outcome.concerns.reclaimed), [("persistentvolumes pv-0", "shop/data")]);
+}
+
+#[test]
+fn what_goes_with_its_lease_is_listed_and_missed_like_all_that_goes() {
+    let none = serde_json::json!({});
+    let file = owned(&[
+        ("/registry/persistentvolumeclaims/shop/data", "u-claim", 7, "", none.clone()),
+        ("/registry/persistentvolumes/pv-0", "u-pv-0", 0, "", volume_of("data")),
+        ("/registry/deployments/shop/web", "u-web", 7, "", none.clone()),
+        ("/registry/replicasets/shop/web-1", "u-set", 0, "u-web", none.clone()),
+        // Another lease, which is not there.
+        ("/registry/deployments/shop/stays", "u-stays", 8, "", none.clone()),
+        ("/registry/replicasets/shop/stays-1", "u-kept", 0, "u-stays", none.clone()),
+        ("plain", "u-plain", 7, "", none.clone()),
+    ])
+    .build()
+    .file;
+    let expire = Changes { leases: Leases::Expire, ..Changes::default() };
+    assert_eq!(refusal(&file, expire.clone()), Refusal::Reclaim(1));
+    assert_eq!(refusal(&file, Changes { accept_reclaim: true, ..expire.clone() }), Refusal::Orphans(1));
+    let accepting = Changes { accept_reclaim: true, accept_orphans: true, ..expire.clone() };
+    let (outcome, _) = rebuild_unsound(&file, accepting);
+    let expired = outcome.expired.kinds.iter().map(|kind| (kind.reason, kind.resource.as_str(), kind.keys));
+    assert_eq!(
+        expired.collect::<Vec<_>>(),
+        [
+            (Reason::Lease, "deployments.apps", 1),
+            (Reason::Lease, "other", 1),
+            (Reason::Lease, "persistentvolumeclaims", 1),
+        ]
+    );
+    assert_eq!((outcome.expired.keys, outcome.left_out.keys), (3, 0));
+    // They stay without it.
+    let (outcome, _) = rebuild_unsound(&file, Changes { leases: Leases::Detach, ..expire });
+    assert_eq!((outcome.expired.keys, outcome.concerns.orphans.count), (0, 0));
+}
+
+#[test]
+fn a_store_that_was_bumped_before_has_the_hash_that_was_foreseen() {
+    let bump = |to| Some(BumpTo::Always(to));
+    let once = Changes { bump_to: bump(1_000_000_000), ..Changes::default() };
+    let (_, once) = try_rebuild(&leased_store(), once).expect("bumped");
+    let twice = bump(2_000_000_000);
+    let drop_prefixes = vec![b"free".to_vec()];
+    for changes in [
+        Changes { defrag: true, bump_to: twice, ..Changes::default() },
+        Changes { leases: Leases::Expire, bump_to: twice, ..Changes::default() },
+        Changes { leases: Leases::Detach, bump_to: twice, ..Changes::default() },
+        Changes { compact: Some(CompactAt::Now), bump_to: twice, ..Changes::default() },
+        Changes {
+            bump_to: twice,
+            ..changes(Selection { drop_prefixes: drop_prefixes.clone(), ..Selection::default() })
+        },
+        Changes { defrag: true, ..Changes::default() },
+    ] {
+        // Compared where it is written.
+        let (_, again) = try_rebuild(&once, changes.clone()).expect("bumped again");
+        try_rebuild(&again, Changes { bump_to: bump(3_000_000_000), ..changes }).expect("and again");
+    }
 }
 
 #[test]

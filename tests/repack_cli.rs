@@ -207,6 +207,7 @@ fn what_cannot_be_meant_is_refused() {
     let file = fixture("k8s-1.35-etcd-3.6");
     for (flags, code, says) in [
         (&["--drop-resource", "evnets"][..], 1, "events"),
+        (&["--drop-resource", "events,pods/web"], 2, "pods/web is not the name of one"),
         (&["--drop-prefix", ""], 2, "all keys"),
         (&["--drop-prefix", "/a", "--compact", "5"], 2, "--compact REV"),
         (&["--expire-leases", "--detach-leases"], 2, "cannot be used with"),

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use std::collections::BTreeMap;
 
-use etcdsnap::ops::rebuild::{Bereft, ConcernLog, LeftOut, Outcome, Reason, Unmatched};
+use etcdsnap::ops::rebuild::{Bereft, ConcernLog, LeftOut, LeftOutLog, Outcome, Reason, Unmatched};
 use serde::Serialize;
 
 use super::output::shell::quoted;
@@ -55,6 +55,7 @@ fn reason(left_out: &LeftOut) -> String {
         Reason::NotKept => "begins with no prefix that is kept".to_owned(),
         Reason::Resource => format!("is of type {subject}"),
         Reason::Namespace => format!("is in namespace {subject}"),
+        Reason::Lease => "is attached to a lease that is revoked".to_owned(),
     }
 }
 
@@ -71,8 +72,8 @@ pub(crate) fn text(out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
     writeln!(out, "  records       {}", changed(grouped(after), grouped(before)))?;
     let (before, after) = outcome.size;
     writeln!(out, "  database      {}", changed(humanized(after), humanized(before)))?;
-    if outcome.leases_removed > 0 || outcome.keys_expired > 0 || outcome.keys_detached > 0 {
-        let keys = match (outcome.keys_expired, outcome.keys_detached) {
+    if outcome.leases_removed > 0 || outcome.expired.keys > 0 || outcome.keys_detached > 0 {
+        let keys = match (outcome.expired.keys, outcome.keys_detached) {
             (0, detached) => format!("{} detached", count(detached, "key", "keys")),
             (expired, _) => format!("{} deleted with them", count(expired, "key", "keys")),
         };
@@ -88,18 +89,13 @@ pub(crate) fn text(out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
     if left_out.keys > 0 {
         let (keys, size) = (count(left_out.keys, "key", "keys"), humanized(left_out.bytes));
         writeln!(out, "\nLEFT OUT: {keys}, {size} of values. The result is not the whole cluster.")?;
-        for kind in &left_out.kinds {
-            writeln!(
-                out,
-                "  {:>9}  {}: {}",
-                grouped(kind.keys),
-                safe(kind.resource.as_bytes()),
-                reason(kind)
-            )?;
-        }
-        if left_out.further_keys > 0 {
-            writeln!(out, "  {:>9}  of further kinds", grouped(left_out.further_keys))?;
-        }
+        kinds(out, left_out)?;
+    }
+    let expired = &outcome.expired;
+    if expired.keys > 0 {
+        let (keys, size) = (count(expired.keys, "key", "keys"), humanized(expired.bytes));
+        writeln!(out, "\nDELETED WITH THEIR LEASES: {keys}, {size} of values")?;
+        kinds(out, expired)?;
     }
     let concerns = &outcome.concerns;
     concern(
@@ -114,8 +110,19 @@ pub(crate) fn text(out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
     )?;
     concern(out, "Objects that the cluster would delete, for want of their owners", &concerns.orphans)?;
     let concerned = [&concerns.reclaimed, &concerns.unreadable_volumes, &concerns.orphans];
-    if !left_out.kinds.is_empty() || concerned.iter().any(|log| log.count > 0) {
+    if left_out.keys > 0 || expired.keys > 0 || concerned.iter().any(|log| log.count > 0) {
         writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn kinds(out: &mut dyn Write, log: &LeftOutLog) -> io::Result<()> {
+    for kind in &log.kinds {
+        let (keys, resource) = (grouped(kind.keys), safe(kind.resource.as_bytes()));
+        writeln!(out, "  {keys:>9}  {resource}: {}", reason(kind))?;
+    }
+    if log.further_keys > 0 {
+        writeln!(out, "  {:>9}  of further kinds", grouped(log.further_keys))?;
     }
     Ok(())
 }
@@ -253,7 +260,7 @@ fn differences(outcome: &Outcome) -> String {
     };
     add(outcome.left_out.keys, "key is", "keys are", " left out");
     add(outcome.leases_removed, "lease is", "leases are", " removed");
-    add(outcome.keys_expired, "key is", "keys are", " deleted with their leases");
+    add(outcome.expired.keys, "key is", "keys are", " deleted with their leases");
     add(outcome.keys_detached, "key has", "keys have", " no lease any more");
     parts.extend(outcome.auth_disabled.then(|| "authentication is off".to_owned()));
     parts.extend(outcome.root_password.then(|| "user root has another password".to_owned()));
@@ -282,6 +289,8 @@ pub(crate) struct ChangedDocument {
     left_out_keys: u64,
     left_out_bytes: u64,
     left_out: Vec<LeftOutDocument>,
+    /// What is deleted with its lease.
+    expired: Vec<LeftOutDocument>,
     reclaimed: ConcernsDocument,
     /// Volumes that may be among them.
     unreadable_volumes: ConcernsDocument,
@@ -300,6 +309,25 @@ struct LeftOutDocument {
     resource: String,
     keys: u64,
     bytes: u64,
+}
+
+impl LeftOutDocument {
+    fn all_of(log: &LeftOutLog) -> Vec<Self> {
+        let document = |kind: &LeftOut| Self {
+            reason: match kind.reason {
+                Reason::Prefix => "prefix",
+                Reason::NotKept => "not-kept",
+                Reason::Resource => "resource",
+                Reason::Namespace => "namespace",
+                Reason::Lease => "lease",
+            },
+            subject: safe(&kind.subject),
+            resource: kind.resource.clone(),
+            keys: kind.keys,
+            bytes: kind.bytes,
+        };
+        log.kinds.iter().map(document).collect()
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -344,18 +372,6 @@ impl ConcernsDocument {
 
 impl ChangedDocument {
     pub(crate) fn of(outcome: &Outcome) -> Self {
-        let left_out = outcome.left_out.kinds.iter().map(|kind| LeftOutDocument {
-            reason: match kind.reason {
-                Reason::Prefix => "prefix",
-                Reason::NotKept => "not-kept",
-                Reason::Resource => "resource",
-                Reason::Namespace => "namespace",
-            },
-            subject: safe(&kind.subject),
-            resource: kind.resource.clone(),
-            keys: kind.keys,
-            bytes: kind.bytes,
-        });
         Self {
             revision_before: outcome.revision.0,
             revision_after: outcome.revision.1,
@@ -368,13 +384,14 @@ impl ChangedDocument {
             db_size_before: outcome.size.0,
             db_size_after: outcome.size.1,
             leases_removed: outcome.leases_removed,
-            keys_expired: outcome.keys_expired,
+            keys_expired: outcome.expired.keys,
             keys_detached: outcome.keys_detached,
             auth_disabled: outcome.auth_disabled,
             root_password: outcome.root_password,
             left_out_keys: outcome.left_out.keys,
             left_out_bytes: outcome.left_out.bytes,
-            left_out: left_out.collect(),
+            left_out: LeftOutDocument::all_of(&outcome.left_out),
+            expired: LeftOutDocument::all_of(&outcome.expired),
             reclaimed: ConcernsDocument::of(&outcome.concerns.reclaimed),
             unreadable_volumes: ConcernsDocument::of(&outcome.concerns.unreadable_volumes),
             orphans: ConcernsDocument::of(&outcome.concerns.orphans),

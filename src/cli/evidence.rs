@@ -73,6 +73,8 @@ struct Document<'d> {
     exit_code: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'d str>,
+    /// What the command warned of, as it went to stderr.
+    warnings: Vec<String>,
     output: Output,
     written: Vec<WrittenDocument>,
     inputs: Vec<InputDocument<'d>>,
@@ -163,6 +165,7 @@ impl Evidence {
         result: Result<Outcome, Failure>,
         (bytes, sha256): (u64, [u8; 32]),
         written: &[PathBuf],
+        warnings: Vec<String>,
     ) -> Result<Outcome, Failure> {
         let reports: Vec<_> = self.inputs.iter().map(|input| examine(&input.path)).collect();
         let after: Vec<_> = self.inputs.iter().map(|input| state(&input.path)).collect();
@@ -201,6 +204,7 @@ impl Evidence {
             finished_at: now(),
             exit_code: if changed.is_empty() { code(&result) } else { 2 },
             error,
+            warnings,
             output: Output { bytes, sha256: hex(&sha256) },
             written: files_in(written).iter().map(|path| WrittenDocument::of(path)).collect(),
             inputs,

@@ -18,6 +18,7 @@ mod words;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
@@ -133,6 +134,8 @@ pub(crate) struct Context<'c> {
     progress: &'c Progress,
     /// What was written besides the answer: files, and directories with all in them.
     written: Vec<PathBuf>,
+    /// What was warned of.
+    warnings: Mutex<Vec<String>>,
 }
 
 impl<'c> Context<'c> {
@@ -147,9 +150,23 @@ impl<'c> Context<'c> {
 
     /// A line for the person at the terminal, not part of the answer.
     fn say(&self, line: impl std::fmt::Display) {
+        let line = line.to_string();
+        if let Some(text) = line.strip_prefix("warning: ") {
+            self.remember(text.to_owned());
+        }
         if !self.global.quiet {
             tell(line);
         }
+    }
+
+    /// A warning of a trap, which not even `--quiet` hides.
+    fn warn(&self, text: &str) {
+        self.remember(text.to_owned());
+        tell(format_args!("warning: {text}"));
+    }
+
+    fn remember(&self, warning: String) {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
     }
 }
 
@@ -183,16 +200,22 @@ impl Cli {
         };
         let witnessed = Witnessed::new(stdout, evidence.is_some());
         let mut out = BufWriter::with_capacity(1 << 16, witnessed);
-        let mut context =
-            Context { global: &self.global, out: &mut out, progress: &progress, written: Vec::new() };
+        let mut context = Context {
+            global: &self.global,
+            out: &mut out,
+            progress: &progress,
+            written: Vec::new(),
+            warnings: Mutex::default(),
+        };
         let start = Instant::now();
         let result = run(&self.command, &mut context);
         let written = std::mem::take(&mut context.written);
+        let warnings = context.warnings.into_inner().unwrap_or_else(PoisonError::into_inner);
         // What was answered so far comes first; a reader that left is no error.
         let flushed = out.flush().map_err(Failure::from);
         let mut result = result.and_then(|outcome| flushed.map(|()| outcome));
         if let Some(evidence) = evidence {
-            result = evidence.finish(result, out.get_mut().account(), &written);
+            result = evidence.finish(result, out.get_mut().account(), &written, warnings);
         }
         if self.global.verbose {
             tell(format_args!("took {:.3} s", start.elapsed().as_secs_f64()));

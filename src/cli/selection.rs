@@ -17,6 +17,7 @@ use etcdsnap::ops::rebuild::{Changes, CompactAt, DroppedType, Leases, Selection}
 use super::commands::get::{store, unknown};
 use super::failure::Failure;
 use super::input::{HexBytes, bytes_of_hex};
+use super::output::text::safe;
 use super::prompt::new_password;
 
 const LEAVE_OUT: &str = "Leave out (keys go with all their history)";
@@ -45,12 +46,12 @@ pub(crate) struct Cleansing {
     /// Kubernetes objects in these namespaces, and the namespaces
     #[arg(long, value_name = "PATTERN", value_delimiter = ',', help_heading = LEAVE_OUT)]
     exclude_namespaces: Vec<String>,
-    /// Go on although volumes with reclaim policy Delete would lose their claims: the
-    /// cluster would delete them with their data
+    /// Go on although volumes with reclaim policy Delete or Recycle would lose their
+    /// claims: the cluster would delete their data
     #[arg(long, help_heading = LEAVE_OUT)]
     accept_reclaim: bool,
     /// Go on although objects would lose all their owners: the cluster would delete
-    /// them
+    /// them, and all that they own
     #[arg(long, help_heading = LEAVE_OUT)]
     accept_orphans: bool,
     /// Drop history before revision REV, or all of it with `now`, as `etcdctl compact`
@@ -271,6 +272,14 @@ impl Cleansing {
     ) -> Result<Vec<DroppedType>, Failure> {
         if self.drop_resource.is_empty() {
             return Ok(Vec::new());
+        }
+        if let Some(object) = self.drop_resource.iter().find(|name| name.contains('/')) {
+            return Err(Failure::usage(format!(
+                "--drop-resource leaves out all objects of a type: {} is not the name of one",
+                safe(object.as_bytes())
+            ))
+            .hint("types are named as for kubectl: pods, events.events.k8s.io")
+            .hint("for a single object give its key: --drop-prefix /registry/pods/NAMESPACE/NAME, as `etcdsnap keys` shows it"));
         }
         let typed = TypeRequest::parse(&[self.drop_resource.join(",")])
             .map_err(|error| Failure::usage(error.to_string()).hint("--drop-resource events,leases"))?;

@@ -116,6 +116,28 @@ fn starts(line: &str, fixture: &Fixture, case: &Case) {
     clients[0].save_snapshot(&saved);
     let findings = etcdsnap(["verify".as_ref(), saved.as_os_str()]).expect(0);
     assert!(findings.text().contains("SOUND"), "{}", findings.text());
+    drop(servers);
+    again(&tools, line, &saved, user);
+}
+
+/// A second disaster: the source is what was saved from such a restore, bumped or not.
+fn again(tools: &Tools, line: &str, saved: &Path, user: Option<&str>) {
+    let flags = &["--defrag", "--bump-revision", "auto"];
+    let seat = Seat::take();
+    let (url, data_dir) = (seat.peer_url(), saved.with_extension("again"));
+    let cluster = format!("again={url}");
+    let dry = [&flags[..], &["--dry-run"]].concat();
+    let plan = restore(saved, "again", &data_dir, &url, &cluster, &dry);
+    let done = restore(saved, "again", &data_dir, &url, &cluster, flags);
+    assert_eq!(done["state"], plan["state"]);
+    let start = Start { line, name: "again", data_dir: &data_dir, initial_cluster: &cluster, more: &[] };
+    let mut server = Server::spawn(tools, seat, &start);
+    let client = server.client(tools, user);
+    server.wait_until_healthy(&client);
+    let revision = integer(&plan["revisionAfter"]);
+    if line != "3.4" || plan["compactRevision"].as_i64().unwrap_or(-1) < revision {
+        assert_eq!(client.hashkv(revision), plan["hashKV"]["hash"]);
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@ use crate::cli::output::size::{grouped, humanized};
 use crate::cli::output::text::{hex, safe, shown};
 use crate::cli::refused::{refusal, refused};
 use crate::cli::selection::{Cleansing, Databases};
-use crate::cli::{Context, Outcome, progress, tell};
+use crate::cli::{Context, Outcome, progress};
 
 /// Make a clean snapshot with its digest, and leave out what is not wanted
 ///
@@ -135,8 +135,7 @@ impl Repack {
         .map_err(|error| self.failure(error, Some(&source)))?;
         let warnings = warnings(&plan);
         for warning in &warnings {
-            // Not even --quiet hides a trap.
-            tell(format_args!("warning: {}", warning.text));
+            context.warn(&warning.text);
         }
         if self.dry_run || !plan.refusals().is_empty() {
             self.tell(context, &plan, None, warnings)?;

@@ -9,8 +9,9 @@ use crate::kube::registry_key::RegistryKey;
 use crate::ops::Settings;
 use crate::ops::list::TypeKey;
 
-use super::changes::{Changes, CompactAt, Hits, Leases, Reason, Selection};
-use super::concerns::{Looker, Lost};
+use super::changes::{Changes, CompactAt, Hits, Reason, Selection};
+use super::leases::Expiry;
+use super::looker::{Looker, Lost};
 
 /// How many keys are left out for one reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub struct LeftOut {
     /// Why.
     pub reason: Reason,
     /// The prefix, type or namespace that it is for; empty for
-    /// [`Reason::NotKept`].
+    /// [`Reason::NotKept`] and [`Reason::Lease`].
     pub subject: Vec<u8>,
     /// What they are, as `list` has it: a type, or `other` for what is none of
     /// Kubernetes.
@@ -94,10 +95,13 @@ pub(super) struct Census {
     /// Lease and newest record of keys that stay and are attached to one.
     pub(super) leased: Vec<(i64, FileOffset)>,
     pub(super) left_out: LeftOutLog,
+    /// Of the keys that stay those that are deleted with their leases.
+    pub(super) expired: LeftOutLog,
     pub(super) hits: Hits,
     /// What others may miss of what is left out.
     pub(super) lost: Lost,
     tally: Tally,
+    expiring: Tally,
 }
 
 impl Census {
@@ -105,12 +109,12 @@ impl Census {
     pub(super) fn take(
         keyspace: &Keyspace<'_>,
         changes: &Changes,
+        expiry: &Expiry,
         looker: &Looker<'_>,
         settings: &Settings<'_>,
     ) -> Self {
         let selection = &changes.selection;
         let only_alive = !selection.is_empty() || changes.compact == Some(CompactAt::Now);
-        let with_leases = changes.leases != Leases::Keep;
         let mut all = Self::default();
         keyspace.in_file_order(
             settings.threads,
@@ -118,7 +122,7 @@ impl Census {
                 let mut part = Self::default();
                 let mut sight = looker.sight();
                 for live in run {
-                    part.look_at(&live, selection, only_alive, with_leases, |part, live| {
+                    part.look_at(&live, selection, only_alive, expiry, |part, live| {
                         if let Some(record) = live.record() {
                             sight.lose(&record, &mut part.lost);
                         }
@@ -129,6 +133,7 @@ impl Census {
             |part| all.join(part),
         );
         all.left_out = std::mem::take(&mut all.tally).finish();
+        all.expired = std::mem::take(&mut all.expiring).finish();
         all
     }
 
@@ -137,22 +142,27 @@ impl Census {
         live: &LiveKey<'a>,
         selection: &Selection,
         only_alive: bool,
-        with_leases: bool,
+        expiry: &Expiry,
         mut lose: impl FnMut(&mut Self, &LiveKey<'a>),
     ) {
         let left_out = selection.judge(live.key, Some(&mut self.hits));
         let Some(record) = live.record() else { return };
+        let resource = || TypeKey::of(&RegistryKey::parse(live.key, &selection.prefixes)).name();
+        let size = (1, record.kv.value.len() as u64);
         if let Some((reason, subject)) = left_out {
-            let resource = TypeKey::of(&RegistryKey::parse(live.key, &selection.prefixes)).name();
-            self.tally.add((reason, subject, resource), (1, record.kv.value.len() as u64));
+            self.tally.add((reason, subject, resource()), size);
             lose(self, live);
             return;
+        }
+        if expiry.expires(record.kv.lease) {
+            self.expiring.add((Reason::Lease, Vec::new(), resource()), size);
+            lose(self, live);
         }
         self.keys_kept = self.keys_kept.saturating_add(1);
         if only_alive {
             self.kept.push(record.offset);
         }
-        if with_leases && record.kv.lease != 0 {
+        if expiry.is_any() && record.kv.lease != 0 {
             self.leased.push((record.kv.lease, record.offset));
         }
     }
@@ -164,5 +174,6 @@ impl Census {
         self.hits.join(&part.hits);
         self.lost.join(part.lost);
         self.tally.join(part.tally);
+        self.expiring.join(part.expiring);
     }
 }

@@ -85,7 +85,7 @@ impl Changes {
         }
         for (what, count) in [
             (&b"remove"[..], outcome.leases_removed),
-            (b"expire", outcome.keys_expired),
+            (b"expire", outcome.expired.keys),
             (b"detach", outcome.keys_detached),
         ] {
             if count > 0 {
@@ -182,6 +182,8 @@ pub enum Reason {
     Resource,
     /// It is in a namespace, or is one, that does not stay.
     Namespace,
+    /// It is deleted with the lease that it is attached to.
+    Lease,
 }
 
 /// A part of a [`Selection`] that fits no key that is alive.
@@ -310,6 +312,7 @@ impl Selection {
 
 #[cfg(test)]
 mod tests {
+    use super::super::LeftOutLog;
     use super::*;
 
     fn patterns(texts: &[&str]) -> Vec<Pattern> {
@@ -351,9 +354,10 @@ mod tests {
         .iter()
         .map(form)
         .collect();
+        let one_key = LeftOutLog { keys: 1, ..LeftOutLog::default() };
         let outcomes = [
             Outcome { leases_removed: 1, ..Outcome::default() },
-            Outcome { leases_removed: 1, keys_expired: 1, ..Outcome::default() },
+            Outcome { leases_removed: 1, expired: one_key, ..Outcome::default() },
             Outcome { leases_removed: 1, keys_detached: 1, ..Outcome::default() },
             Outcome { auth_disabled: true, ..Outcome::default() },
         ];

@@ -23,11 +23,15 @@ impl Rebuild<'_> {
         let content = &self.content;
         let options = WalkOptions { only: Some(&[schema::KEY]), ..settings.walk() };
         let fold = Records(KeyspaceFold::new(content.db.image));
-        let ((alive, records), report) = walk(&content.db, &fold, &options);
+        let ((keyspace, records), report) = walk(&content.db, &fold, &options);
         damage(&content.db, report, records.into(), &Settings { skip_damaged: false, ..*settings })?;
         let deleted = Marked::new(content.deletions.iter().map(|(_, offset)| *offset).collect());
-        let mut alive = alive.sorted_offsets();
+        let mut alive = keyspace.sorted_offsets();
         alive.retain(|offset| !deleted.contains(*offset));
+        if content.bump.is_some() {
+            // The record of an earlier bump: the new one is of the same empty key.
+            alive.retain(|offset| keyspace.at(*offset).is_none_or(|live| !live.key.is_empty()));
+        }
         let mut crc = Crc32c::new();
         crc.update(schema::KEY);
         let mut sink = Hashing {

@@ -1,6 +1,6 @@
 //! Leases that go: their keys are deleted as etcd would, or lose what attaches them.
 
-use crate::bolt::{Entries, leaves_forward};
+use crate::bolt::{Db, Entries, leaves_forward};
 use crate::codec::fixed::i64_be;
 use crate::etcd::record::Record;
 use crate::etcd::revision::Revision;
@@ -10,33 +10,61 @@ use super::census::Census;
 use super::content::{Content, Marked};
 use super::{Leases, Outcome, RebuildError};
 
+/// What becomes of leases, and which there are.
+#[derive(Debug)]
+pub(super) struct Expiry {
+    leases: Leases,
+    /// In order; none if they stay.
+    ids: Vec<i64>,
+}
+
+impl Expiry {
+    pub(super) fn read(db: &Db<'_>, leases: Leases) -> Result<Self, RebuildError> {
+        let mut ids = Vec::new();
+        if leases != Leases::Keep {
+            for leaf in leaves_forward(db, schema::LEASE) {
+                let leaf = leaf.map_err(RebuildError::Damaged)?;
+                ids.extend(leaf.iter().filter_map(|element| i64_be(element.key(), 0)));
+            }
+            ids.sort_unstable();
+        }
+        Ok(Self { leases, ids })
+    }
+
+    /// Whether leases go, and with them keys or what attaches keys to them.
+    pub(super) fn is_any(&self) -> bool {
+        self.leases != Leases::Keep
+    }
+
+    /// Whether a key that is attached to this lease goes with it.
+    pub(super) fn expires(&self, lease: i64) -> bool {
+        lease != 0 && self.leases == Leases::Expire && self.ids.binary_search(&lease).is_ok()
+    }
+}
+
 impl Content<'_> {
     /// Takes the leases away, and their keys or what attaches keys to them.
     pub(super) fn leases(
         &mut self,
-        leases: Leases,
+        expiry: &Expiry,
         census: &mut Census,
         outcome: &mut Outcome,
     ) -> Result<(), RebuildError> {
-        let mut ids = Vec::new();
-        for leaf in leaves_forward(&self.db, schema::LEASE) {
-            let leaf = leaf.map_err(RebuildError::Damaged)?;
-            ids.extend(leaf.iter().filter_map(|element| i64_be(element.key(), 0)));
+        if !expiry.is_any() {
+            return Ok(());
         }
-        ids.sort_unstable();
-        outcome.leases_removed = ids.len() as u64;
+        outcome.leases_removed = expiry.ids.len() as u64;
         self.replaced.insert(schema::LEASE.to_vec(), Entries::new());
         let mut leased = std::mem::take(&mut census.leased);
-        if leases == Leases::Detach {
+        if expiry.leases == Leases::Detach {
             outcome.keys_detached = leased.len() as u64;
             self.detached = Marked::new(leased.into_iter().map(|(_, offset)| offset).collect());
             return Ok(());
         }
         let all = leased.len();
-        leased.retain(|(lease, _)| ids.binary_search(lease).is_ok());
-        outcome.keys_expired = leased.len() as u64;
+        leased.retain(|(lease, _)| expiry.expires(*lease));
         outcome.keys_of_missing_leases = all.saturating_sub(leased.len()) as u64;
-        outcome.live_keys.1 = outcome.live_keys.1.saturating_sub(outcome.keys_expired);
+        outcome.live_keys.1 = outcome.live_keys.1.saturating_sub(leased.len() as u64);
         let gone = Marked::new(leased.iter().map(|(_, offset)| *offset).collect());
         census.kept.retain(|offset| !gone.contains(*offset));
         let image = self.db.image;

@@ -45,7 +45,7 @@ pub struct Outcome {
     /// Leases that go.
     pub leases_removed: u64,
     /// Keys deleted with their leases.
-    pub keys_expired: u64,
+    pub expired: LeftOutLog,
     /// Keys that lose their lease and stay.
     pub keys_detached: u64,
     /// Keys that stay attached to leases that are not there: no lease, so nothing
@@ -63,7 +63,7 @@ impl Outcome {
     pub fn is_faithful(&self) -> bool {
         self.left_out.keys == 0
             && self.leases_removed == 0
-            && self.keys_expired == 0
+            && self.expired.keys == 0
             && self.keys_detached == 0
             && !self.auth_disabled
             && !self.root_password

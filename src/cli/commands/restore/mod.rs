@@ -44,7 +44,7 @@ use crate::cli::output::shell::{quoted, quoted_path};
 use crate::cli::output::text::shown;
 use crate::cli::refused::refused;
 use crate::cli::selection::{Cleansing, Databases};
-use crate::cli::{Context, Outcome, progress, tell};
+use crate::cli::{Context, Outcome, progress};
 
 /// Make a fresh member directory from a snapshot
 ///
@@ -289,8 +289,7 @@ impl Restore {
             warnings.push(words::bump_implied(restored.summary()));
         }
         for (_, text) in &warnings {
-            // Not even --quiet hides a trap.
-            tell(format_args!("warning: {text}"));
+            context.warn(text);
         }
         match self.output {
             PageFormat::Json => {
