@@ -134,6 +134,25 @@ fn the_members_of_a_snapshot_come_up_where_they_were() {
 }
 
 #[test]
+fn a_member_with_an_address_and_a_name_on_one_port_comes_up() {
+    let Some(tools) = Tools::of_lines(&["3.6"]) else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    for (number, host) in ["node1.example", "localhost", "[fe80::1%25lo]"].into_iter().enumerate() {
+        let data_dir = folder.path().join(format!("node1-{number}"));
+        let seat = Seat::take();
+        let url = seat.peer_url();
+        let other = url.replace("127.0.0.1", host);
+        let (urls, members) = (format!("{url},{other}"), format!("node1={url},node1={other}"));
+        let members = ["--initial-cluster", &members, "--initial-advertise-peer-urls", &urls];
+        let plan = restored(&OF_3_5.path(), "node1", &data_dir, &members);
+        let mut server = Server::spawn_by(&tools, seat, "3.6", &data_dir, &environment(&plan));
+        let client = server.client(&tools, OF_3_5.user);
+        server.wait_until_healthy(&client);
+        server.stop();
+    }
+}
+
+#[test]
 fn what_etcdctl_prints_is_a_list_of_members() {
     for line in ["3.4", "3.5", "3.6", "3.7"] {
         let Some(tools) = Tools::of_lines(&[line]) else { continue };

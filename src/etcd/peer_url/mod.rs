@@ -124,6 +124,15 @@ impl PeerUrl {
         &self.0
     }
 
+    /// Host and port of `http` and `https`, without escapes and brackets: of
+    /// `https://[fe80::1%25eth0]:2380` they are `fe80::1%eth0` and `2380`. The port may
+    /// be empty, and so may the host. `None` for sockets.
+    pub fn host_and_port(&self) -> Option<(String, String)> {
+        let url =
+            GoUrl::parse(&self.0).ok().filter(|url| !matches!(url.scheme.as_str(), "unix" | "unixs"))?;
+        url.host_and_port().map(|(host, port)| (host.into_owned(), port.into_owned()))
+    }
+
     /// What upstream compares after name resolution: `localhost` and socket paths
     /// stay, an address is put into its usual form.
     fn compared(&self) -> Compared {
@@ -226,6 +235,20 @@ mod tests {
             for url in [format!("http://h:{port}"), format!("https://[::1]:{port}/a")] {
                 assert_eq!(refused(&url), format!("{url:?} has port {port}, and 65535 is the last"));
             }
+        }
+    }
+
+    #[test]
+    fn a_host_is_what_a_connection_goes_to() {
+        for (url, expected) in [
+            ("https://[fe80::1%25eth0]:2380", Some(("fe80::1%eth0", "2380"))),
+            ("https://u:p@[fd00::1]:1?q", Some(("fd00::1", "1"))),
+            ("http://node-1:", Some(("node-1", ""))),
+            ("http://:1", Some(("", "1"))),
+            ("unix://10.0.0.1:1", None),
+        ] {
+            let found = PeerUrl::parse(url).expect("sound").host_and_port();
+            assert_eq!(found, expected.map(|(host, port)| (host.to_owned(), port.to_owned())), "{url}");
         }
     }
 

@@ -7,23 +7,24 @@
 
 mod env;
 mod kubeadm;
+mod listen;
 mod systemd;
 
 use std::io::Write;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use etcdsnap::etcd::membership::Member;
 use etcdsnap::etcd::peer_url::{InitialCluster, PeerUrl};
 use etcdsnap::ops::restore::membership::Resolved;
 
+use self::listen::listens_on;
 use super::document::StartDocument;
 use super::{Done, Foreseen, Place, Restore, lines};
 use crate::cli::failure::Failure;
 use crate::cli::output::text::is_dangerous;
 
 /// Where packages and kubeadm have the data.
-const DATA_DIR: &str = "/var/lib/etcd";
+pub(super) const DATA_DIR: &str = "/var/lib/etcd";
 
 /// What starts etcd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -251,30 +252,6 @@ fn joined(texts: impl Iterator<Item = String>) -> String {
     texts.collect::<Vec<_>>().join(",")
 }
 
-/// Where the peers of URLs are listened to: etcd binds to addresses, `localhost`
-/// and sockets, not to names.
-fn listens_on(urls: &[PeerUrl]) -> String {
-    let mut found = Vec::new();
-    for url in urls {
-        let text = url.as_str();
-        let listens = match text.split_once("://").filter(|(scheme, _)| !scheme.starts_with("unix")) {
-            None => text.to_owned(),
-            Some((scheme, rest)) => {
-                let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-                let host_and_port = authority.rsplit('@').next().unwrap_or_default();
-                let (host, port) = host_and_port.rsplit_once(':').unwrap_or((host_and_port, ""));
-                let bare = host.trim_start_matches('[').trim_end_matches(']');
-                let binds = host == "localhost" || bare.parse::<IpAddr>().is_ok();
-                format!("{scheme}://{}:{port}", if binds { host } else { "0.0.0.0" })
-            }
-        };
-        if !found.contains(&listens) {
-            found.push(listens);
-        }
-    }
-    found.join(",")
-}
-
 fn absolute(path: &Path) -> String {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     // Without slashes behind it, which would make it another text for the same place.
@@ -378,23 +355,6 @@ mod tests {
             assert_eq!(absolute(Path::new(path)), DATA_DIR);
         }
         assert_eq!(absolute(Path::new("/")), "/");
-    }
-
-    #[test]
-    fn etcd_listens_on_addresses() {
-        for (urls, listens) in [
-            ("https://10.0.0.1:2380", "https://10.0.0.1:2380"),
-            ("http://[fd00::1]:2380", "http://[fd00::1]:2380"),
-            ("http://localhost:1", "http://localhost:1"),
-            ("https://etcd-0.etcd:2380,https://etcd-0:2380", "https://0.0.0.0:2380"),
-            ("http://u:p@10.0.0.1:1?q", "http://10.0.0.1:1"),
-            ("unix://m1", "unix://m1"),
-            ("unix:m1", "unix:m1"),
-            ("http://:1", "http://0.0.0.0:1"),
-        ] {
-            let list = PeerUrl::parse_list(urls).expect("sound");
-            assert_eq!(listens_on(&list), listens);
-        }
     }
 
     #[test]
