@@ -237,12 +237,95 @@ fn the_next_steps_name_each_node() {
     for (node, name) in [("101", "node1"), ("102", "node2"), ("103", "node3")] {
         let line =
             format!("rsync -aS {} root@10.20.30.{node}:/var/lib/etcd/", text(&out.join(name).join("member")));
-        assert!(answer.text().contains(&line), "{line}\n{}", answer.text());
+        let ssh = format!("    ssh root@10.20.30.{node} 'mkdir ");
+        let there = answer.text().lines().any(|told| told.starts_with(&ssh) && told.ends_with(&line));
+        assert!(there, "{line}\n{}", answer.text());
     }
     let wal = answer.text().lines().find(|line| line.starts_with("  WAL ")).expect("a line on the WAL");
     assert!(wal.contains("each member's own member/wal"), "{wal}");
     let tar = place.path().join("tar");
     all(&fixture("etcd-3.6"), &tar, &["--tar"]).exits(0).says("ssh root@10.20.30.102 'mkdir");
+}
+
+/// Runs the commands that ship members, each to a directory below `nodes` that stands
+/// for the host: programs that look like `ssh` and `rsync` take the place of them.
+fn ship(answer: &Answer, nodes: &Path) -> Vec<Answer> {
+    let tools = nodes.join("tools");
+    fs::create_dir_all(&tools).expect("made");
+    // What the other side runs, where its /var is.
+    let ssh = r#"n="$NODES/$1"; shift; mkdir -p "$n/var/lib"; cd "$n"; sh -c "$(printf %s "$*" | sed "s,/var/,$n/var/,g")""#;
+    let rsync = r#"n="${3%:/*}"; n=$(printf %s "$n" | tr -d '[]'); cp -a "$2" "$NODES/$n/var/lib/etcd/""#;
+    for (name, script) in [("ssh", ssh), ("rsync", rsync)] {
+        fs::write(tools.join(name), format!("#!/bin/sh\n{script}\n")).expect("written");
+        fs::set_permissions(tools.join(name), fs::Permissions::from_mode(0o700)).expect("set");
+    }
+    let path = format!("{}:{}", text(&tools), std::env::var("PATH").expect("a PATH"));
+    let commands = answer.text().lines().map(str::trim).filter(|line| line.starts_with("ssh "));
+    let run =
+        |command| Answer::of(Command::new("sh").args(["-c", command]).env("NODES", nodes).env("PATH", &path));
+    commands.map(run).collect()
+}
+
+#[test]
+fn what_is_shipped_never_goes_over_a_member_that_is_there() {
+    for more in [&[][..], &["--tar"]] {
+        let place = place();
+        let (out, nodes) = (place.path().join("the out"), place.path().join("nodes"));
+        let answer = all(&fixture("etcd-3.6"), &out, more).exits(0);
+        // The first node has its old member still, the second a link that leads nowhere.
+        let old = nodes.join("root@10.20.30.101/var/lib/etcd/member/wal");
+        fs::create_dir_all(&old).expect("made");
+        fs::write(old.join("0000000000000007-0000000000000100.wal"), "old").expect("written");
+        let second = nodes.join("root@10.20.30.102/var/lib/etcd");
+        fs::create_dir_all(&second).expect("made");
+        std::os::unix::fs::symlink("nowhere", second.join("member")).expect("made");
+        let before = tree(&nodes);
+        let shipped = ship(&answer, &nodes);
+        assert_eq!(shipped.len(), 3, "{}", answer.text());
+        for refused in &shipped[..2] {
+            assert_ne!(refused.code, Some(0), "{refused:?}");
+            assert!(refused.err.contains("exists"), "{refused:?}");
+        }
+        assert_eq!(shipped[2].code, Some(0), "{:?}", shipped[2]);
+        let third = nodes.join("root@10.20.30.103/var/lib/etcd");
+        assert_eq!(member(&third), OF_THREE);
+        let mode = |path: &Path| fs::metadata(path).expect("there").mode() & 0o777;
+        assert_eq!((mode(&third), mode(&third.join("member"))), (0o700, 0o700));
+        let of_others = |line: &String| !line.starts_with("root@10.20.30.103") && !line.starts_with("tools");
+        let after: Vec<_> = tree(&nodes).into_iter().filter(of_others).collect();
+        assert_eq!(after, before);
+        // Nor over what was shipped.
+        assert!(ship(&answer, &nodes).iter().all(|again| again.code != Some(0)));
+    }
+}
+
+#[test]
+fn hosts_of_ipv6_are_written_as_ssh_and_rsync_want_them() {
+    let members = "m1=https://[fd00::1]:2380,m2=https://[fe80::2%25eth0]:2380,m3=http://10.0.0.3:2380";
+    for more in [&[][..], &["--tar"]] {
+        let place = place();
+        let (out, nodes) = (place.path().join("out"), place.path().join("nodes"));
+        let file = fixture("etcd-3.6");
+        let mut args = vec!["restore", &file, "--all-members", "--out-dir", text(&out)];
+        args.extend(["--initial-cluster", members]);
+        args.extend(more);
+        let answer = ask(&args).exits(0);
+        for shipped in ship(&answer, &nodes) {
+            shipped.exits(0);
+        }
+        for (host, name) in [("fd00::1", "m1"), ("fe80::2%eth0", "m2"), ("10.0.0.3", "m3")] {
+            assert_eq!(member(&nodes.join(format!("root@{host}/var/lib/etcd"))), OF_THREE, "{name}");
+            // What OpenSSH makes of it.
+            let Ok(output) = Command::new("ssh").args(["-G", &format!("root@{host}")]).output() else {
+                skipped("hosts as ssh reads them", "there is no ssh");
+                continue;
+            };
+            let read = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(read.lines().any(|line| line == format!("hostname {host}")), "{read}");
+        }
+        let bracketed = answer.text().contains(" 'root@[fe80::2%eth0]':/var/lib/etcd/");
+        assert_eq!(bracketed, more.is_empty(), "{}", answer.text());
+    }
 }
 
 #[test]

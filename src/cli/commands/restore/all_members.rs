@@ -1,14 +1,16 @@
 //! All members at once: the flags, and what to do with the result.
 
 use std::io::Write;
+use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 
+use etcdsnap::etcd::peer_url::PeerUrl;
 use etcdsnap::ops::restore::{AllRestored, Form, OutDir};
 
 use super::Restore;
 use super::flags::OwnerArgument;
 use super::page::learners_step;
-use super::start_flags::StartForm;
+use super::start_flags::{DATA_DIR, StartForm};
 use crate::cli::failure::Failure;
 use crate::cli::output::shell::{quoted, quoted_path};
 
@@ -101,7 +103,10 @@ impl Restore {
                 "  give it to the user that etcd runs as there, if that is not root: `chown -R etcd:etcd /var/lib/etcd`"
             )?;
         }
-        writeln!(out, "  start etcd on all of them, once all are there, each with its own --name")?;
+        writeln!(
+            out,
+            "  start etcd on all of them, once all are there, each with its own --name, and without --wal-dir: the WAL is in member/wal"
+        )?;
         learners_step(out, &restored.summary.members)?;
         Ok(())
     }
@@ -110,27 +115,53 @@ impl Restore {
         self.all.tar && self.owner.is_some()
     }
 
-    /// The command that brings a member to its node.
+    /// The command that brings a member to its node. Where one is, it does nothing:
+    /// `mkdir` makes `member` or says that it is there, be it a link that leads nowhere.
     fn shipping(&self, path: &Path, host: &str) -> String {
+        let first = format!("mkdir -p -m 700 {DATA_DIR} && mkdir -m 700 {DATA_DIR}/member");
         // Nothing in a host is a flag to ssh, or a word to a shell.
         let node = quoted(format!("root@{host}").as_bytes());
         if self.all.tar {
             let archive = quoted_path(path);
-            return format!(
-                "ssh {node} 'mkdir -p -m 700 /var/lib/etcd && tar -xpf - -C /var/lib/etcd' < {archive}"
-            );
+            return format!("ssh {node} '{first} && tar -xpf - -C {DATA_DIR}' < {archive}");
         }
         let member = quoted_path(&path.join("member"));
-        format!("rsync -aS {member} {node}:/var/lib/etcd/")
+        // A colon ends the host here, and there it is part of it.
+        let target = match is_ipv6(host) {
+            true => quoted(format!("root@[{host}]").as_bytes()),
+            false => node.clone(),
+        };
+        format!("ssh {node} '{first}' && rsync -aS {member} {target}:{DATA_DIR}/")
     }
 }
 
-/// The host of a member's first URL, if it has one that is no socket.
+/// The host of a member's first URL that has one.
 fn host_of(peer_urls: &[String]) -> Option<String> {
-    let (_, rest) = peer_urls
-        .iter()
-        .find_map(|url| url.split_once("://").filter(|(scheme, _)| scheme.starts_with("http")))?;
-    let host = rest.rsplit_once(':').map_or(rest, |(host, _)| host);
-    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-    Some(host.to_owned())
+    let hosts = peer_urls.iter().filter_map(|url| PeerUrl::parse(url).ok()?.host_and_port());
+    hosts.map(|(host, _)| host).find(|host| !host.is_empty())
+}
+
+/// Whether it is an address of IPv6, with or without its zone.
+fn is_ipv6(host: &str) -> bool {
+    host.split('%').next().is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_as_ssh_wants_it() {
+        for (urls, host) in [
+            (&["https://[fd00::1]:2380"][..], Some("fd00::1")),
+            (&["https://[fe80::1%25eth0]:2380"], Some("fe80::1%eth0")),
+            (&["unix://m1", "http://:1", "http://u:p@node1:2380"], Some("node1")),
+            (&["unix:m1"], None),
+        ] {
+            let urls: Vec<_> = urls.iter().map(|url| (*url).to_owned()).collect();
+            assert_eq!(host_of(&urls).as_deref(), host);
+        }
+        assert!(is_ipv6("fd00::1") && is_ipv6("fe80::1%eth0"));
+        assert!(!is_ipv6("10.0.0.1") && !is_ipv6("node1"));
+    }
 }
