@@ -30,6 +30,13 @@ pub(crate) fn quoted_path(path: &Path) -> String {
     if bytes.starts_with(b"-") { quoted(&[b"./", bytes].concat()) } else { quoted(bytes) }
 }
 
+/// An option with its value, in one word where the value would be taken for another
+/// option.
+pub(crate) fn option(flag: &str, value: &[u8]) -> String {
+    let between = if value.starts_with(b"-") { '=' } else { ' ' };
+    format!("{flag}{between}{}", quoted(value))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,5 +67,7 @@ mod tests {
         assert_eq!(quoted(b"/var/lib/etcd-1/a.db"), "/var/lib/etcd-1/a.db");
         assert_eq!(quoted_path(Path::new("-rf")), "./-rf");
         assert_eq!(quoted_path(Path::new("-a b")), "'./-a b'");
+        assert_eq!(option("--name", b"a b"), "--name 'a b'");
+        assert_eq!(option("--name", b"-a b"), "--name='-a b'");
     }
 }

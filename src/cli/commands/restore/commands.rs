@@ -4,7 +4,7 @@ use etcdsnap::ops::restore::Restored;
 
 use super::Restore;
 use super::flags::BumpArgument;
-use crate::cli::output::shell::{quoted, quoted_path};
+use crate::cli::output::shell::{option, quoted_path};
 use crate::cli::selection::Value;
 
 impl Restore {
@@ -14,7 +14,7 @@ impl Restore {
     pub(super) fn command_for(&self, restored: &Restored, name: &str, urls: &str) -> String {
         let mut words = vec!["etcdsnap".to_owned(), "restore".to_owned(), quoted_path(&self.file)];
         words.extend(self.members.words(name, urls));
-        let mut flag = |flag: &str, value: &str| words.extend([flag.to_owned(), quoted(value.as_bytes())]);
+        let mut flag = |flag: &str, value: &str| words.push(option(flag, value.as_bytes()));
         if !self.learners.is_empty() {
             flag("--learners", &self.learners.join(","));
         }
@@ -43,16 +43,16 @@ impl Restore {
         let given = switches.into_iter().filter(|(_, given)| *given);
         words.extend(given.map(|(switch, _)| switch.to_owned()));
         for (flag, value) in self.cleansing.words() {
-            words.push(flag.to_owned());
-            words.extend(value.map(|value| match value {
-                Value::Bytes(bytes) => quoted(&bytes),
-                Value::Hash => "\"$HASH\"".to_owned(),
-            }));
+            words.push(match value {
+                None => flag.to_owned(),
+                Some(Value::Bytes(bytes)) => option(flag, &bytes),
+                Some(Value::Hash) => format!("{flag} \"$HASH\""),
+            });
         }
         if let Some(keys) = self.decryption.path() {
             words.extend(["--encryption-config".to_owned(), quoted_path(keys)]);
         }
-        let mut flag = |flag: &str, value: &str| words.extend([flag.to_owned(), quoted(value.as_bytes())]);
+        let mut flag = |flag: &str, value: &str| words.push(option(flag, value.as_bytes()));
         if let Some(owner) = &self.owner {
             flag("--owner", owner.as_str());
         }

@@ -13,7 +13,7 @@ use etcdsnap::ops::restore::member_file::{MemberFileError, MemberList};
 use etcdsnap::ops::restore::membership::{MembershipError, Origin, Resolved};
 
 use crate::cli::failure::Failure;
-use crate::cli::output::shell::{quoted, quoted_path};
+use crate::cli::output::shell::{option, quoted_path};
 use crate::cli::output::text::safe;
 use crate::cli::words;
 
@@ -125,10 +125,10 @@ impl Members {
 
     /// The flags again, for another member's command.
     pub(super) fn words(&self, name: &str, urls: &str) -> Vec<String> {
-        let mut words = vec!["--name".to_owned(), quoted(name.as_bytes())];
+        let mut words = vec![option("--name", name.as_bytes())];
         let listed = self.members_file.as_deref();
         words.extend(listed.into_iter().flat_map(|path| ["--members-file".to_owned(), quoted_path(path)]));
-        let mut flag = |flag: &str, value: &str| words.extend([flag.to_owned(), quoted(value.as_bytes())]);
+        let mut flag = |flag: &str, value: &str| words.push(option(flag, value.as_bytes()));
         if !self.is_listed() {
             flag("--initial-advertise-peer-urls", urls);
             flag("--initial-cluster", self.initial_cluster.as_deref().unwrap_or(INITIAL_CLUSTER));
