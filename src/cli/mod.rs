@@ -13,6 +13,7 @@ mod prompt;
 mod redaction;
 mod refused;
 mod selection;
+mod switch;
 mod words;
 
 use std::io::{self, BufWriter, Write};

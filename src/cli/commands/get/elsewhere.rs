@@ -3,8 +3,8 @@
 
 use clap::Args;
 
-use super::flag::switch;
 use crate::cli::failure::Failure;
+use crate::cli::switch::switch;
 
 /// All of them are hidden: whoever types them knows them from kubectl.
 #[derive(Debug, Args)]

@@ -3,7 +3,6 @@
 mod asked;
 pub(crate) mod documents;
 mod elsewhere;
-mod flag;
 mod format;
 mod sink;
 pub(crate) mod store;
@@ -29,12 +28,12 @@ use etcdsnap::ops::{OpError, prepare};
 
 use self::asked::{Asked, Job};
 use self::elsewhere::Elsewhere;
-use self::flag::switch;
 use self::format::Format;
 use crate::cli::decryption::Decryption;
 use crate::cli::failure::Failure;
 use crate::cli::input::{KubernetesKeys, Reading, Threads};
 use crate::cli::redaction::Redact;
+use crate::cli::switch::switch;
 use crate::cli::{Context, Outcome};
 
 /// Kubernetes objects, as kubectl shows them

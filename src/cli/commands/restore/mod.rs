@@ -44,6 +44,7 @@ use crate::cli::output::shell::{quoted, quoted_path};
 use crate::cli::output::text::shown;
 use crate::cli::refused::refused;
 use crate::cli::selection::{Cleansing, Databases};
+use crate::cli::switch::switch;
 use crate::cli::{Context, Outcome, progress};
 
 /// Make a fresh member directory from a snapshot
@@ -98,7 +99,7 @@ pub(crate) struct Restore {
     downgrade: bool,
     /// Restore without a digest, or in spite of one that does not match; all other
     /// checks hold
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, default_value = "false", hide_default_value = true, hide_possible_values = true, value_name = "BOOL", value_parser = switch, overrides_with = "skip_hash_check")]
     skip_hash_check: bool,
     /// Move the revision ahead by N, so that no client sees it go back; auto: as far
     /// as is safe
@@ -106,7 +107,7 @@ pub(crate) struct Restore {
     bump_revision: Option<BumpArgument>,
     /// Mark everything before as compacted, so that watches start anew (goes with
     /// --bump-revision N, implied by auto)
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, default_value = "false", hide_default_value = true, hide_possible_values = true, value_name = "BOOL", value_parser = switch, overrides_with = "mark_compacted")]
     mark_compacted: bool,
     /// Leave out alarms that are on in the snapshot
     #[arg(long)]
@@ -143,6 +144,9 @@ pub(crate) struct Restore {
     /// Accepted for scripts written for etcdutl; has no effect
     #[arg(long, hide = true)]
     initial_memory_map_size: Option<u64>,
+    /// The same; a restore by etcdutl answers nothing that could have another form
+    #[arg(short, long, hide = true, value_name = "FORM")]
+    write_out: Option<String>,
     #[command(flatten)]
     cleansing: Cleansing,
     #[command(flatten)]

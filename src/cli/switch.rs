@@ -1,9 +1,9 @@
-//! Flags as kubectl reads them: a switch can be given its value, `--no-headers=false`.
+//! Switches as Go's programs read them: they can be given their value, `--no-headers=false`.
 
 /// What Go takes for true and false.
 ///
 /// Source: Go `strconv.ParseBool`, 1.25.
-pub(super) fn switch(typed: &str) -> Result<bool, String> {
+pub(crate) fn switch(typed: &str) -> Result<bool, String> {
     match typed {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
