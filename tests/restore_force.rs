@@ -112,6 +112,39 @@ fn the_way_back_has_the_directory_of_the_wal() {
 }
 
 #[test]
+fn of_a_member_whose_wal_was_elsewhere_the_way_back_says_so() {
+    let place = place();
+    let (target, wal) = (place.path().join("etcd"), place.path().join("wal"));
+    let other = place.path().join("other wal");
+    for more in [&[][..], &["--wal-dir", text(&other)]] {
+        old_member(&target, Some(&wal));
+        let force = [&["--force"], more].concat();
+        for flags in [&["--dry-run", "-o", "json"][..], &["-o", "json"]] {
+            let page = restore(&fixture("etcd-3.6"), &target, &[&force, flags].concat()).exits(0);
+            let page = page.says("was started with a --wal-dir").json();
+            let warned = page["warnings"].as_array().expect("warnings").iter();
+            assert_eq!(warned.filter(|warning| warning["code"] == "old-wal-elsewhere").count(), 1, "{page}");
+        }
+        assert!(is_old(&wal.join(SEGMENT)));
+        fs::remove_dir_all(&target).expect("ours");
+        let _ = fs::remove_dir_all(&other);
+        old_member(&target, Some(&wal));
+        let answer = restore(&fixture("etcd-3.6"), &target, &force).exits(0);
+        answer.says("its WAL was elsewhere: start etcd on it with the --wal-dir that it had");
+        fs::remove_dir_all(&target).expect("ours");
+        let _ = fs::remove_dir_all(&other);
+    }
+    // Nothing of that where the log was in it, or goes aside as well.
+    for (old, more) in [(None, &["--force"][..]), (Some(&*wal), &["--force", "--wal-dir", text(&wal)])] {
+        old_member(&target, old);
+        let answer = restore(&fixture("etcd-3.6"), &target, more).exits(0);
+        assert!(!format!("{}{}", answer.text(), answer.err).contains("elsewhere"), "{}", answer.text());
+        assert!(!answer.err.contains("--wal-dir"), "{}", answer.err);
+        fs::remove_dir_all(&target).expect("ours");
+    }
+}
+
+#[test]
 fn without_anything_there_force_changes_nothing() {
     for exists in [false, true] {
         let place = place();

@@ -305,10 +305,113 @@ fn the_commands_for_the_other_nodes_have_the_owner_the_mode_and_a_place_for_the_
     assert!(fs::read_dir(&other_wal).expect("a WAL").count() > 0);
 }
 
+#[test]
+fn the_commands_for_the_other_nodes_run_whatever_begins_with_a_hyphen() {
+    let place = place();
+    let file = fixture("etcd-3.6");
+    let first = place.path().join("first");
+    let mut args = vec!["restore", &file, "--data-dir", text(&first), "--name=a"];
+    args.extend(["--initial-advertise-peer-urls=http://10.0.0.1:1", "--initial-cluster-token=-t"]);
+    args.extend(["--initial-cluster=-b=http://10.0.0.2:1,a=http://10.0.0.1:1", "--learners=-b"]);
+    args.extend(["--drop-prefix=-none", "--bump-revision=0"]);
+    let answer = ask(&args).exits(0);
+    let command = answer.text().lines().find_map(|line| line.trim().strip_prefix("etcdsnap restore "));
+    let command = command.expect("a command");
+    assert!(command.contains(" --name=-b ") && command.contains(" --drop-prefix=-none "), "{command}");
+    let other = place.path().join("other");
+    let command = command.replace(" DIR", &format!(" {}", text(&other)));
+    let mut shell = std::process::Command::new("sh");
+    Answer::of(shell.args(["-c", &format!("\"$0\" restore {command}"), harness::PROGRAM])).exits(0);
+    assert_eq!(listing(&other), listing(&first));
+}
+
 /// User and group of a directory, as numbers.
 fn owner_of(path: &Path) -> String {
     let metadata = fs::metadata(path).expect("there");
     format!("{}:{}", metadata.uid(), metadata.gid())
+}
+
+// As scripts for etcdutl have it.
+
+#[test]
+fn switches_of_etcdutl_take_their_value_behind_an_equals_sign() {
+    let place = place();
+    let file = fixture("etcd-3.6");
+    let undigested = place.path().join("no digest.db");
+    let bytes = fs::read(&file).expect("a snapshot");
+    fs::write(&undigested, &bytes[..bytes.len() - 32]).expect("written");
+    let plan = |file: &str, more: &[&str]| {
+        let target = place.path().join("etcd");
+        member(file, 1, &target, &[more, &["--dry-run"]].concat())
+    };
+    for yes in ["", "=1", "=t", "=T", "=true", "=TRUE", "=True"] {
+        plan(text(&undigested), &[&format!("--skip-hash-check{yes}")]).exits(0);
+        let compacted = format!("--mark-compacted{yes}");
+        plan(&file, &["--bump-revision=5", &compacted]).exits(0);
+        plan(&file, &[&compacted]).refuses(2).says("go together");
+        plan(&file, &["--bump-revision=0", &compacted]).refuses(2);
+    }
+    for no in ["=0", "=f", "=F", "=false", "=FALSE", "=False"] {
+        plan(text(&undigested), &[&format!("--skip-hash-check{no}")]).refuses(1).says("no digest");
+        let compacted = format!("--mark-compacted{no}");
+        for more in [&[compacted.as_str()][..], &["--bump-revision=0", &compacted]] {
+            plan(&file, more).exits(0);
+        }
+        plan(&file, &["--bump-revision=5", &compacted]).refuses(2).says("go together");
+    }
+    // The last one counts, and a word behind it is no value.
+    plan(text(&undigested), &["--skip-hash-check=false", "--skip-hash-check"]).exits(0);
+    plan(&file, &["--skip-hash-check", "true"]).refuses(2).says("unexpected argument");
+    plan(&file, &["--mark-compacted=yes"]).refuses(2).says("true or false");
+    let other = ["--initial-memory-map-size=0", "--bump-revision=0"];
+    // Which upstream's restore does not look at.
+    for form in [&["--write-out", "json"][..], &["--write-out=bogus"], &["-w", "simple"]] {
+        plan(&file, &[form, &other].concat()).exits(0);
+    }
+    for command in ["status", "hashkv"] {
+        let short = ask(&[command, &file, "-w", "json"]).exits(0);
+        for long in [&["--write-out", "json"][..], &["--write-out=json"]] {
+            assert_eq!(ask(&[&[command, &file], long].concat()).exits(0).out, short.out);
+        }
+    }
+}
+
+// A member's own file.
+
+#[test]
+fn writes_that_may_be_only_in_the_log_beside_the_file_are_warned_about() {
+    let place = place();
+    let snap = place.path().join("old/member/snap");
+    fs::create_dir_all(&snap).expect("made");
+    let bytes = fs::read(fixture("etcd-3.6")).expect("a snapshot");
+    let db = snap.join("db");
+    let codes = |answer: Answer| -> Vec<String> {
+        let warnings = answer.exits(0).json()["warnings"].as_array().expect("warnings").clone();
+        let codes = warnings.iter().map(|warning| warning["code"].as_str().expect("a code").to_owned());
+        codes.filter(|code| code.starts_with("wal-")).collect()
+    };
+    let wal = place.path().join("old/member/wal");
+    let out = |name: &str| place.path().join(name);
+    // No log, then one that is no log.
+    for (at, code) in ["wal-missing", "wal-unreadable"].into_iter().enumerate() {
+        fs::write(&db, &bytes[..bytes.len() - 32]).expect("written");
+        let restored = member(text(&db), 1, &out(&format!("{at}")), &["--skip-hash-check"]);
+        let told =
+            restored.err.lines().filter(|line| line.starts_with("warning: ") && line.contains(" log "));
+        assert_eq!(told.count(), 1, "{}", restored.err);
+        assert_eq!(codes(restored), [code]);
+        let plan = ["--skip-hash-check", "--dry-run"];
+        assert_eq!(codes(member(text(&db), 1, &out("plan"), &plan)), [code]);
+        let copy = text(&out(&format!("{at}.db"))).to_owned();
+        assert_eq!(codes(ask(&["repack", text(&db), &copy, "-o", "json"])), [code], "as repack");
+        // Of a copy elsewhere, and of a snapshot of that name, nothing is known to be missing.
+        fs::copy(&db, out("copy.db")).expect("copied");
+        assert!(codes(member(text(&out("copy.db")), 1, &out("plan"), &plan)).is_empty());
+        fs::write(&db, &bytes).expect("written");
+        assert!(codes(member(text(&db), 1, &out("plan"), &plan)).is_empty());
+        fs::create_dir_all(&wal).expect("made");
+        fs::write(wal.join("0000000000000000-0000000000000000.wal"), [1; 600]).expect("written");
+    }
 }
 
 // For a line of etcd.

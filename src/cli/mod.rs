@@ -14,6 +14,7 @@ mod redaction;
 mod refused;
 mod selection;
 mod switch;
+mod wal_words;
 mod words;
 
 use std::io::{self, BufWriter, Write};

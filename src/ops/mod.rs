@@ -26,6 +26,7 @@ pub mod restore;
 pub mod salvage;
 pub mod status;
 pub mod verify;
+pub mod wal_view;
 pub mod whole_file;
 
 use std::num::NonZeroUsize;

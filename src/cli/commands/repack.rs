@@ -20,10 +20,10 @@ use crate::cli::failure::{Failure, digest_finding};
 use crate::cli::input::{KubernetesKeys, Opening, Threads};
 use crate::cli::output::shell::quoted_path;
 use crate::cli::output::size::{grouped, humanized};
-use crate::cli::output::text::{hex, safe, shown};
+use crate::cli::output::text::{hex, shown};
 use crate::cli::refused::{refusal, refused};
 use crate::cli::selection::{Cleansing, Databases};
-use crate::cli::{Context, Outcome, progress};
+use crate::cli::{Context, Outcome, progress, wal_words};
 
 /// Make a clean snapshot with its digest, and leave out what is not wanted
 ///
@@ -306,36 +306,7 @@ fn warnings(plan: &Plan<'_>) -> Vec<Remark> {
             "the source is not as etcd leaves its files: see `etcdsnap verify`",
         ));
     }
-    match &plan.wal {
-        WalView::Read(tail) if tail.pending() > 0 => {
-            warnings.push(Remark::new(
-                "wal-ahead",
-                format!(
-                    "the last {} of the log (index {} to {}, committed up to {}) are not in the database: a restore of this snapshot would lack what they wrote. Start etcd on the directory and save a snapshot, if it can be started",
-                    changed::entries(tail.pending()),
-                    tail.applied.0.saturating_add(1),
-                    tail.end.last.0,
-                    tail.end.committed.0,
-                ),
-            ));
-        }
-        WalView::Unreadable { tail, why } => warnings.push(Remark::new(
-            "wal-unreadable",
-            format!(
-                "the log cannot be read to its end ({}): there may be writes after entry {} that are not in the database",
-                safe(why.as_bytes()),
-                tail.applied.0,
-            ),
-        )),
-        WalView::Missing { path } => warnings.push(Remark::new(
-            "wal-missing",
-            format!(
-                "there is no log in {}, so it is not known whether writes are missing; --wal-dir names another place",
-                shown(path)
-            ),
-        )),
-        _ => {}
-    }
+    warnings.extend(wal_words::warning(&plan.wal, "--wal-dir names another place"));
     warnings.extend(plan.outcome().map(|outcome| changed::warnings(outcome, "SRC")).unwrap_or_default());
     warnings
 }

@@ -22,7 +22,8 @@ use super::rebuild::{Outcome, Rebuild, RebuildError, Request as RebuildRequest};
 use super::whole_file::{FileError, WholeFile, absent};
 use super::{Settings, verify};
 
-pub use place::{Input, WalTail, WalView};
+pub use super::wal_view::{WalTail, WalView};
+pub use place::Input;
 
 /// What to write.
 #[derive(Debug, Clone)]

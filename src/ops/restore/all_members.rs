@@ -99,7 +99,7 @@ pub fn restore_all(
     }
     let members = members.into_iter().map(|(member, name)| (member, staging.target.join(name))).collect();
     staging.publish()?;
-    let mut warnings = plan.warnings(&report, request);
+    let mut warnings = plan.warnings(source, &report, request);
     warnings.extend(labels);
     let (summary, out_dir) = (plan.summary(), out_dir.path.clone());
     Ok(AllRestored { summary, state, report, out_dir, members, warnings })
@@ -120,7 +120,7 @@ pub fn preview_all(
     let (plan, members) = prepare(source, &db, request, out_dir, settings)?;
     let survey = Survey::of_all(out_dir, &plan, members.len());
     let ((report, state), hash_kv) = foreseen(source, &db, &plan, request, settings)?;
-    let warnings = plan.warnings(&report, request);
+    let warnings = plan.warnings(source, &report, request);
     let (summary, out_dir) = (plan.summary(), out_dir.path.clone());
     let members = members.into_iter().map(|(member, name)| (member, out_dir.join(name))).collect();
     let (refusals, missed_state) = (plan.database.refusals().to_vec(), missed(request, state));

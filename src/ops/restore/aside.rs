@@ -19,6 +19,7 @@ use super::place::{INSIDE, make_directory, parent};
 use super::publish::rename_new;
 use super::target::{TargetError, failed};
 use super::tree::sync_path;
+use super::warning::Warning;
 
 /// What to do about what stands at the target already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -169,6 +170,15 @@ impl Aside {
         };
         self.member.iter().cloned().chain(wal).collect()
     }
+}
+
+/// That a member was or would be moved by itself, and its WAL is not in it.
+pub(super) fn lacks_its_wal(moved: &[Moved]) -> Option<Warning> {
+    let [member] = moved else { return None };
+    let is_member = |path: &PathBuf| path.join("snap").join("db").is_file();
+    // Of a plan it is still where it was; afterwards the new one is there.
+    let path = [&member.to, &member.from].into_iter().find(|path| is_member(path))?;
+    (!path.join("wal").is_dir()).then_some(Warning::OldWalElsewhere)
 }
 
 /// Renames, and names what could not be moved.

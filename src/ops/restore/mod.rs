@@ -250,8 +250,9 @@ pub fn restore(
         })?;
     as_planned(&staging.db(), 0, &plan, request, settings)?;
     let Published { data_dir, wal_dir, moved_aside, left_alone } = staging.publish()?;
-    let mut warnings = plan.warnings(&report, request);
+    let mut warnings = plan.warnings(source, &report, request);
     warnings.extend(labels);
+    warnings.extend(aside::lacks_its_wal(&moved_aside));
     let summary = plan.summary();
     Ok(Restored { summary, state, node, report, data_dir, wal_dir, moved_aside, left_alone, warnings })
 }
@@ -271,10 +272,11 @@ pub fn preview(
     let (plan, node) = prepare(source, &db, request, placement, settings)?;
     let (survey, target) = Survey::of_member(placement, &plan);
     let ((report, state), hash_kv) = foreseen(source, &db, &plan, request, settings)?;
-    let warnings = plan.warnings(&report, request);
+    let mut warnings = plan.warnings(source, &report, request);
     let (data_dir, wal_dir) = (placement.data_dir.clone(), placement.wal_path());
     let (moved_aside, left_alone) =
         target.map_or_else(Default::default, |target| (target.aside.moved(), target.left_alone));
+    warnings.extend(aside::lacks_its_wal(&moved_aside));
     let summary = plan.summary();
     let restored =
         Restored { summary, state, node, report, data_dir, wal_dir, moved_aside, left_alone, warnings };

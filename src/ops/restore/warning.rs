@@ -7,6 +7,8 @@ use crate::etcd::membership::MemberId;
 use crate::etcd::snapshot::DigestVerdict;
 use crate::ops::finding::{Check, Grade};
 use crate::ops::verify;
+use crate::ops::wal_view::{WalView, log_beside};
+use crate::source::Source;
 
 use super::{Correction, Owner, Plan, Request};
 
@@ -31,6 +33,11 @@ pub(super) fn quota(db_size: u64) -> Option<u64> {
 pub enum Warning {
     /// The digest was absent or wrong, and that was to be passed over.
     DigestSkipped(DigestVerdict),
+    /// The file is a member's own, and its log has, or may have, writes beyond it.
+    WalAhead(WalView),
+    /// What was moved aside has no log in it, nor was one moved: it is where the old
+    /// member was told to have it.
+    OldWalElsewhere,
     /// An alarm is still on: the new cluster will refuse writes, or everything.
     Alarm(Alarm),
     /// Users and passwords of the old cluster hold in the new one.
@@ -92,11 +99,21 @@ pub enum Warning {
 
 impl Plan<'_> {
     /// Where an operator would walk into a trap.
-    pub(super) fn warnings(&self, report: &verify::Report, request: &Request) -> Vec<Warning> {
+    pub(super) fn warnings(
+        &self,
+        source: &Source,
+        report: &verify::Report,
+        request: &Request,
+    ) -> Vec<Warning> {
         let mut warnings = Vec::new();
         match report.digest {
+            // A snapshot, whatever it is called.
             Some(DigestVerdict::Matches) | None => {}
-            Some(verdict) => warnings.push(Warning::DigestSkipped(verdict)),
+            Some(verdict) => {
+                warnings.push(Warning::DigestSkipped(verdict));
+                let wal = WalView::look(log_beside(source.path()).as_deref(), self.state.consistent_index);
+                warnings.extend(wal.may_have_more().then_some(Warning::WalAhead(wal)));
+            }
         }
         // What is wrong with the digest was said.
         let others = report.findings.kinds().into_iter().filter(|(check, ..)| *check != Check::Digest);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use etcdsnap::etcd::membership::Member;
 use etcdsnap::etcd::wal::PREALLOCATED;
-use etcdsnap::ops::restore::{Moved, Restored};
+use etcdsnap::ops::restore::{Moved, Restored, Warning};
 
 use super::{Done, Foreseen, Restore, lines, words};
 use crate::cli::changed;
@@ -170,6 +170,9 @@ impl Restore {
         }
         for moved in &restored.moved_aside {
             writeln!(out, "    {}", way_back(moved))?;
+        }
+        if restored.warnings.contains(&Warning::OldWalElsewhere) {
+            writeln!(out, "    its WAL was elsewhere: start etcd on it with the --wal-dir that it had")?;
         }
         let wal = self.wal_dir.as_deref().filter(|_| restored.moved_aside.len() > 1);
         if let Some(wal_dir) = wal {

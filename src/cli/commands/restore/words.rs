@@ -3,8 +3,10 @@
 use etcdsnap::etcd::snapshot::DigestVerdict;
 use etcdsnap::ops::restore::{Correction, Summary, Warning};
 
+use crate::cli::changed::Remark;
 use crate::cli::output::size::{grouped, humanized};
 use crate::cli::output::text::{count, safe};
+use crate::cli::wal_words;
 
 /// What else there is to know.
 pub(super) struct Surroundings<'r> {
@@ -25,6 +27,15 @@ pub(super) fn words(warning: &Warning, surroundings: &Surroundings<'_>) -> (&'st
         Warning::DigestSkipped(_) => (
             "digest-absent",
             "there was no digest to check the snapshot by; everything else was checked".into(),
+        ),
+        Warning::WalAhead(view) => {
+            let elsewhere = "`etcdsnap repack SRC OUT --wal-dir DIR` looks in another place";
+            let remark = wal_words::warning(view, elsewhere).map(Remark::into_parts);
+            remark.unwrap_or_else(|| ("other", format!("{warning:?}")))
+        }
+        Warning::OldWalElsewhere => (
+            "old-wal-elsewhere",
+            "the member that was there has no WAL in it: its etcd was started with a --wal-dir, which is left alone. An etcd on what is restored must not be given that one; to go back, the old data needs it again".into(),
         ),
         Warning::Alarm(alarm) => (
             "alarm",
