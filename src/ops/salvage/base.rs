@@ -2,10 +2,14 @@
 
 use crate::bolt::{BucketRoot, Db, Edges, PageSize, Surveyor, buckets_of_root, inline_entries};
 use crate::etcd::schema;
+use crate::etcd::snapshot::trailer;
 
 use super::remains::{Remains, order_of};
 use super::report::Base;
 use super::search::Search;
+
+/// How many pages that look like a root are tried.
+const TRIED: usize = 8;
 
 /// A root, and what it leads to.
 #[derive(Debug)]
@@ -19,6 +23,9 @@ pub(super) struct Start<'a> {
     pub(super) key: Option<BucketRoot<'a>>,
     /// Whether it is known to be older than other pages of the file.
     pub(super) stale: bool,
+    /// Whether a newer root may be in the file: a meta cannot be followed, and the file is
+    /// no snapshot, in which both name one root.
+    pub(super) perhaps_newer: bool,
 }
 
 impl<'a> Start<'a> {
@@ -30,21 +37,53 @@ impl<'a> Start<'a> {
             BucketRoot::Tree(page) => Surveyor::leads_somewhere(&db.image, *page),
             BucketRoot::Inline { .. } => true,
         });
-        Self { db: Some(db), page_size: db.meta.page_size, base, whole, key, stale: false }
+        Self {
+            db: Some(db),
+            page_size: db.meta.page_size,
+            base,
+            whole,
+            key,
+            stale: false,
+            perhaps_newer: false,
+        }
     }
 
     /// The root that a meta names, the newer first.
     pub(super) fn of_metas(file: &'a [u8]) -> Self {
         let Ok(db) = Db::open(file) else {
             let page_size = PageSize::guess(file);
-            return Self { db: None, page_size, base: Base::None, whole: false, key: None, stale: false };
+            let (whole, key) = (false, None);
+            return Self {
+                db: None,
+                page_size,
+                base: Base::None,
+                whole,
+                key,
+                stale: false,
+                perhaps_newer: false,
+            };
         };
-        let newer = Self::of(db, Base::Meta(db.active));
+        let is_stream = trailer(&db, file).digest().is_some();
+        let mut newer = Self::of(db, Base::Meta(db.active));
+        newer.perhaps_newer = !is_stream && db.metas.iter().any(Result::is_err);
         if newer.whole && newer.key.is_some() {
             return newer;
         }
         let older = db.other_tree(file).map(|db| Self::of(db, Base::OlderMeta(db.active)));
-        older.filter(|older| older.whole && older.key.is_some()).unwrap_or(newer)
+        match older.filter(|older| older.whole && older.key.is_some()) {
+            Some(older) => Self { perhaps_newer: !is_stream, ..older },
+            None => newer,
+        }
+    }
+
+    /// Roots in the file that are newer than `index`, the raft index of the last entry that
+    /// this one has: the newest first.
+    pub(super) fn newer(&self, search: &Search<'_, 'a>, remains: &Remains, index: u64) -> Vec<Self> {
+        let newer = remains.roots.iter().filter(|root| root.age > index).filter_map(|root| root.page);
+        let by_form = newer
+            .take(TRIED)
+            .map(|page| Self::of(Db::with_root(search.file, self.page_size, page), Base::Newer(page)));
+        by_form.filter(|start| start.whole && start.key.is_some()).collect()
     }
 
     /// Whether it says all that a root has to say.
@@ -70,7 +109,6 @@ impl<'a> Start<'a> {
     /// The newest page that has the form of a root, where no meta leads to one. (Where one
     /// does and that page is broken, every other is older.) `remains`: of all pages.
     pub(super) fn or_by_form(self, search: &Search<'_, 'a>, remains: &Remains) -> Self {
-        const TRIED: usize = 8;
         let by_form = remains
             .roots
             .iter()

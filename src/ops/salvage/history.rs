@@ -40,6 +40,8 @@ pub(super) struct History {
     /// Records that were found and are not written: superseded below `compact`.
     pub(super) dropped: u64,
     pub(super) gaps: Log<LostRevisions>,
+    /// Whether records at or below the compact revision contradict each other.
+    unsettled: bool,
     /// The last main revision that is known to be lost, or a part of it; 0 if none is.
     pub(super) last_hole: i64,
     pub(super) lost: Log<LostRecord>,
@@ -67,7 +69,7 @@ pub(super) fn make(
     unusable.append(std::mem::take(&mut history.lost));
     history.lost = unusable;
     let cut = history.compact > compacted.at;
-    let keep = !cut && untouched;
+    let keep = !cut && untouched && !history.unsettled;
     let compact = history.compact;
     let mut left_out = left_out.into_iter().peekable();
     // Those that stay move to the front; the newer one of a key is still where it was.
@@ -207,6 +209,13 @@ impl<'r> Line<'r> {
         {
             order.follow(self.before, &record, &mut log);
         }
+        if log.kinds().any(|(code, ..)| code == HistoryFaultKind::EmptyKey.code()) {
+            // Nobody writes it, and the change that it was is gone.
+            self.history.last_hole = self.history.last_hole.max(revision.main);
+            self.unusable.push(LostRecord { named: found.named(self.file), why: WhyLost::Contradictory });
+            self.left_out.push(number);
+            return;
+        }
         self.before = Some(revision);
         let is_gap = !log.is_empty();
         let previous = self.link(number, facts.hash, found);
@@ -285,6 +294,8 @@ fn lose(
         if main > compacted.at {
             history.compact = history.compact.max(main);
             history.lost.push(LostRecord { named: found.named(file), why });
+        } else {
+            history.unsettled = true;
         }
     }
 }

@@ -23,6 +23,8 @@ mod facts;
 mod found;
 mod gather;
 mod history;
+mod judge;
+mod missing;
 mod outdated;
 mod outside;
 mod prove;
@@ -47,8 +49,8 @@ use write::emit;
 
 pub use found::Named;
 pub use report::{
-    Base, BucketState, Doubt, Doubtful, Log, LostRecord, LostRevisions, LostSpan, Outdated, Report,
-    SmallBucket, Undecodable, WhyLost,
+    Base, BrokenEntry, BucketState, Doubt, Doubtful, Log, LostRecord, LostRevisions, LostSpan, Outdated,
+    Report, SmallBucket, Undecodable, WhyLost,
 };
 pub use small::LEASE_SECONDS;
 pub use write::Saved;

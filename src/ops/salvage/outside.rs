@@ -11,7 +11,9 @@ use super::facts::Look;
 use super::found::Found;
 use super::gather::{OnLeaves, append};
 use super::history::{Compacted, History};
+use super::missing::Missing;
 use super::prove::{adopt, prove};
+use super::remains::Remains;
 use super::report::{LostRecord, LostSpan, WhyLost};
 use super::search::Search;
 use super::small::Small;
@@ -21,6 +23,7 @@ pub(super) struct Tree<'t, 'a> {
     pub(super) surveyor: &'t Surveyor<'a>,
     pub(super) survey: &'t mut Survey<'a>,
     pub(super) again: &'t [(i64, i64, bool)],
+    pub(super) missing: &'t [Missing],
     pub(super) look: &'t Look<'t>,
     pub(super) threads: NonZeroUsize,
 }
@@ -37,21 +40,24 @@ pub(super) struct Outside {
 }
 
 impl Outside {
+    /// `searched`: what a search for it has already found.
     pub(super) fn find<'a>(
         file: &'a [u8],
         start: &Start<'a>,
         tree: &mut Tree<'_, 'a>,
+        searched: Option<Remains>,
         records: &mut Vec<Found>,
         small: &mut Small<'a>,
     ) -> Self {
         let page_size: PageSize = start.page_size;
         let size = file.len() as u64;
-        let Tree { surveyor, survey, again, look, threads } = tree;
-        let (again, look, threads) = (*again, *look, *threads);
+        let Tree { surveyor, survey, again, missing, look, threads } = tree;
+        let (again, missing, look, threads) = (*again, *missing, *look, *threads);
         let mut adopted = None;
-        let mut remains = Search { file, page_size, survey, again, threads }.remains(&surveyor.rest(size));
+        let search = Search { file, page_size, survey, again, missing, threads };
+        let mut remains = searched.unwrap_or_else(|| search.remains(&surveyor.rest(size)));
         if survey.lost().contains(&KeySpan { lower: b"", upper: None }) {
-            let search = Search { file, page_size, survey, again, threads };
+            let search = Search { file, page_size, survey, again, missing, threads };
             if let Some((top, first)) = adopt(&search, &remains) {
                 let root = BucketRoot::Tree(top);
                 let image = search.image();
@@ -64,21 +70,25 @@ impl Outside {
                 survey.begin_at(first);
                 // Had there been a newer one, and it is lost, nothing would tell.
                 adopted = remains.newest().map(|(main, sub, _)| Revision { main, sub });
-                let search = Search { file, page_size, survey, again, threads };
+                let search = Search { file, page_size, survey, again, missing, threads };
                 let is_wanted = |found: &Found| found.entry(file).is_some_and(|(key, _)| search.wants(key));
                 remains.records.retain(is_wanted);
                 remains.torn.retain(is_wanted);
             }
         }
-        let image = Search { file, page_size, survey, again, threads }.image();
+        let image = Search { file, page_size, survey, again, missing, threads }.image();
         if !start.is_good() || !small.is_intact() {
             small.complete(&image, file, &remains.roots, &remains.entries, start.is_good());
         }
         let mut found = std::mem::take(&mut remains.records);
-        let proven_gone = prove(&mut found, &remains, file, &image);
+        // Above the compact revision nothing was ever removed.
+        let (at, known) = small.compacted();
+        let spared =
+            |found: &Found| known && found.revision().main > at && Missing::one_has(missing, found.order());
+        let proven_gone = prove(&mut found, &remains, file, &image, spared);
         let mut torn = std::mem::take(&mut remains.torn);
         if !torn.is_empty() {
-            prove(&mut torn, &remains, file, &image);
+            prove(&mut torn, &remains, file, &image, spared);
         }
         let outside = Self {
             records: found.len() as u64,
@@ -120,6 +130,33 @@ impl Outside {
             }
         }
     }
+}
+
+/// What was found of revisions that a well-formed tree lacked: what is missing still is told
+/// as a hole. Nothing tells where a history ended of which the end was missing.
+pub(super) fn refound(missing: &[Missing], history: &History, compacted: Compacted) -> Vec<LostSpan> {
+    let single = history.records.iter().all(|found| found.revision().sub == 0);
+    let mut spans = Vec::new();
+    for missing in missing {
+        let Missing { after, before } = *missing;
+        let from =
+            history.records.partition_point(|found| after.is_some_and(|after| found.revision() <= after));
+        let behind =
+            history.records.partition_point(|found| before.is_none_or(|before| found.revision() < before));
+        let found = behind.saturating_sub(from) as u64;
+        let above = after.map_or(0, |after| after.main) >= compacted.at;
+        let last = before.map_or(i64::MAX, |before| before.main);
+        let first = after.map_or(1, |after| after.main);
+        let next = history.gaps.first.partition_point(|gap| gap.last < first);
+        let unkept = history.gaps.count > history.gaps.first.len() as u64;
+        let hole = unkept || history.gaps.first.get(next).is_some_and(|gap| gap.first <= last);
+        if found == 0 && (above || before.is_none()) || hole && above && before.is_some() {
+            continue;
+        }
+        let complete = before.is_some() && above && single;
+        spans.push(LostSpan { first: after, end: before, found, complete });
+    }
+    spans
 }
 
 /// What became of the keys that the tree lost.

@@ -11,8 +11,16 @@ use super::remains::{Remains, order_of};
 use super::search::Search;
 
 /// Removes records that a leaf or branch proves to have been compacted away, and of
-/// equal ones all but the one that is trusted most. How many were proven gone.
-pub(super) fn prove(records: &mut Vec<Found>, remains: &Remains, file: &[u8], image: &Image<'_>) -> u64 {
+/// equal ones all but the one that is trusted most. How many were proven gone. `spared`
+/// are those that no page speaks against: nothing can have removed them, so that a page
+/// without them is itself what is wrong.
+pub(super) fn prove(
+    records: &mut Vec<Found>,
+    remains: &Remains,
+    file: &[u8],
+    image: &Image<'_>,
+    spared: impl Fn(&Found) -> bool,
+) -> u64 {
     records.sort_unstable_by_key(Found::rank);
     merge(records, file);
     let mut marks = vec![0i32; records.len().saturating_add(1)];
@@ -44,9 +52,9 @@ pub(super) fn prove(records: &mut Vec<Found>, remains: &Remains, file: &[u8], im
     let before = records.len();
     let mut depth = 0i32;
     let mut marks = marks.into_iter();
-    records.retain(|_| {
+    records.retain(|found| {
         depth = depth.saturating_add(marks.next().unwrap_or(0));
-        depth == 0
+        depth == 0 || spared(found)
     });
     before.saturating_sub(records.len()) as u64
 }

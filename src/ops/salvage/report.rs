@@ -55,6 +55,9 @@ pub enum Base {
     OlderMeta(usize),
     /// At a page that has the form of a root, as no meta leads to one.
     Page(PageId),
+    /// At a page that has the form of a root and is newer than the root of the meta that is
+    /// left: the newer meta cannot be used.
+    Newer(PageId),
     /// Nowhere: there is no root.
     None,
 }
@@ -195,6 +198,20 @@ pub struct SmallBucket {
     pub entries: u64,
 }
 
+/// An entry of a small bucket that was left out, as it is not what its bucket holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokenEntry {
+    /// The bucket.
+    pub bucket: Vec<u8>,
+    /// The entry's key.
+    pub key: Excerpt,
+    /// What is wrong with it.
+    pub why: String,
+    /// Whether another entry under this key was written: from an older copy of the bucket,
+    /// or made anew.
+    pub replaced: bool,
+}
+
 /// How a small bucket fared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BucketState {
@@ -264,6 +281,8 @@ pub struct Report {
     /// Whether the digest of the file that was read is right; none if no meta tells where
     /// it would stand.
     pub digest: Option<DigestVerdict>,
+    /// Entries of small buckets that were left out.
+    pub broken_entries: Log<BrokenEntry>,
     /// The small buckets.
     pub buckets: Vec<SmallBucket>,
     /// Leases that were made anew, as keys are attached to them.
@@ -283,6 +302,7 @@ impl Report {
             && self.lost.is_empty()
             && self.doubtful.is_empty()
             && self.foreign.is_empty()
+            && self.broken_entries.is_empty()
             && self.leases_made == 0
             && !self.auth_disabled
             && self.spans.iter().all(|span| span.complete)

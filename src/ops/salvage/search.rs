@@ -20,6 +20,7 @@ use crate::etcd::history::is_consistent;
 use crate::etcd::remnant::{Form, Spot, Sure, of_element, scan_keyed};
 
 use super::found::{Found, Origin, Standing};
+use super::missing::Missing;
 use super::remains::{BUCKET_HEADER, Remains, RootLeaf, age_of_root, elements, order_of};
 
 /// What pages came to, and the bytes of which they tell nothing.
@@ -72,6 +73,8 @@ pub(super) struct Search<'s, 'a> {
     /// Records that the tree has and that cannot be used, in order: another copy of them
     /// is looked for, too.
     pub(super) again: &'s [(i64, i64, bool)],
+    /// Revisions that the tree lacks though it is well formed, in order.
+    pub(super) missing: &'s [Missing],
     pub(super) threads: NonZeroUsize,
 }
 
@@ -84,7 +87,9 @@ impl<'a> Search<'_, 'a> {
     /// Whether a record under this key is looked for: the tree does not vouch for it.
     pub(super) fn wants(&self, key: &[u8]) -> bool {
         !self.survey.covers(key)
-            || order_of(key).is_some_and(|order| self.again.binary_search(&order).is_ok())
+            || order_of(key).is_some_and(|order| {
+                self.again.binary_search(&order).is_ok() || Missing::one_has(self.missing, order)
+            })
     }
 
     pub(super) fn remains(&self, gaps: &[Gap]) -> Remains {

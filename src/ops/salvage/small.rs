@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::bolt::{Bucket, BucketRoot, Db, Excerpt, Image, LeafElement, Surveyor, buckets_of_root};
+use crate::codec::fixed::u64_be;
 use crate::codec::protobuf::Writer;
 use crate::etcd::auth::User;
 use crate::etcd::remnant::{EntryKind, Form, Spot};
@@ -12,7 +13,7 @@ use crate::etcd::revision::{Revision, RevisionKey};
 use crate::etcd::schema;
 
 use super::remains::RootLeaf;
-use super::report::{BucketState, Log, SmallBucket};
+use super::report::{BrokenEntry, BucketState, Log, SmallBucket};
 
 /// Seconds to live of a lease that was lost while keys are attached to it: long enough
 /// for its owner to renew it or take another.
@@ -27,6 +28,10 @@ pub(super) struct Small<'a> {
     pub(super) buckets: BTreeMap<Vec<u8>, (u64, Entries<'a>)>,
     pub(super) told: Vec<SmallBucket>,
     pub(super) foreign: Log<Excerpt>,
+    /// Entries that were left out, as they are not what their bucket holds.
+    pub(super) broken: Log<BrokenEntry>,
+    /// Whether what bucket `meta` says of compactions is all that it said.
+    pub(super) compaction_is_whole: bool,
     pub(super) leases_made: u64,
     pub(super) auth_disabled: bool,
 }
@@ -46,6 +51,7 @@ pub(super) fn read<'a>(db: Option<&Db<'a>>, surveyor: &Surveyor<'a>) -> Small<'a
     for bucket in buckets.iter().filter(|bucket| bucket.name != schema::KEY) {
         let read = read_bucket(bucket, surveyor, &mut small.foreign);
         let state = if read.intact { BucketState::Intact } else { BucketState::Partial };
+        small.compaction_is_whole |= bucket.name == schema::META && read.intact;
         small.put(bucket.name, state, read.sequence, read.entries);
     }
     let has_members = small.buckets.get(schema::MEMBERS).is_some_and(|(_, members)| !members.is_empty());
@@ -91,6 +97,7 @@ impl<'a> Small<'a> {
 
     /// Says that all of it is from an older root.
     pub(super) fn is_older(&mut self) {
+        self.compaction_is_whole = false;
         for told in &mut self.told {
             told.state = BucketState::Older;
         }
@@ -169,12 +176,19 @@ impl<'a> Small<'a> {
 
     /// The compact revision, 0 for none, and whether it is sure.
     pub(super) fn compacted(&self) -> (i64, bool) {
-        let revision = |key| {
-            let value = self.value(schema::META, key)?;
-            RevisionKey::parse(value).ok().map(|key| key.revision.main)
-        };
-        let at = revision(schema::SCHEDULED_COMPACT).max(revision(schema::FINISHED_COMPACT));
-        (at.unwrap_or(0), self.state(schema::META) == Some(BucketState::Intact))
+        let at = self.compaction(schema::SCHEDULED_COMPACT).max(self.compaction(schema::FINISHED_COMPACT));
+        (at.unwrap_or(0), self.compaction_is_whole)
+    }
+
+    /// The main revision that an entry of bucket `meta` names.
+    pub(super) fn compaction(&self, key: &[u8]) -> Option<i64> {
+        let value = self.value(schema::META, key)?;
+        RevisionKey::parse(value).ok().map(|key| key.revision.main)
+    }
+
+    /// The raft index of the last entry that the database has.
+    pub(super) fn index(&self) -> u64 {
+        self.value(schema::META, schema::CONSISTENT_INDEX).and_then(|value| u64_be(value, 0)).unwrap_or(0)
     }
 
     /// Says that the store is compacted at `at`.

@@ -76,8 +76,8 @@ impl Plan<'_> {
             builder.finish().map_err(SalvageError::from)
         })?;
         self.source.finish()?;
-        let is_sound = file.publish(|staged| self.read_back(staged, sha256, options, settings))?;
-        Ok(Saved { written: Written { size, sha256 }, is_sound })
+        let objections = file.publish(|staged| self.read_back(staged, sha256, options, settings))?;
+        Ok(Saved { written: Written { size, sha256 }, is_sound: objections.is_empty(), objections })
     }
 
     /// The new snapshot in memory: for small files.
@@ -94,21 +94,26 @@ impl Plan<'_> {
         Ok(bytes)
     }
 
-    /// Verifies what was written, and says whether nothing in it is suspicious.
+    /// Verifies what was written, and says what in it is suspicious.
     fn read_back(
         &self,
         staged: &Path,
         sha256: [u8; 32],
         options: &verify::Options,
         settings: &Settings<'_>,
-    ) -> Result<bool, SalvageError> {
+    ) -> Result<Vec<(&'static str, u64)>, SalvageError> {
         let source = Source::open(staged)?;
         let report =
             verify::verify_written(&source, sha256, settings, options).map_err(|error| match error {
                 OpError::Source(error) => SalvageError::Source(error),
                 _ => SalvageError::Build(BuildError::Changed),
             })?;
-        if self.fits(&report) { Ok(report.is_sound()) } else { Err(SalvageError::ReadBack(Box::new(report))) }
+        if !self.fits(&report) {
+            return Err(SalvageError::ReadBack(Box::new(report)));
+        }
+        let kinds = report.findings.kinds().into_iter();
+        let objections = kinds.filter(|(_, _, grade, ..)| *grade > Grade::Note);
+        Ok(objections.map(|(_, code, _, count, _)| (code, count)).collect())
     }
 
     /// Whether a file that was made by this plan is as the plan has it.
@@ -133,6 +138,8 @@ pub struct Saved {
     /// The file.
     pub written: Written,
     /// Whether all of it is as etcd and Kubernetes leave it. What was broken inside
-    /// values and entries is carried over as it was.
+    /// values is carried over as it was.
     pub is_sound: bool,
+    /// What it is not, as `verify` calls it: codes of findings, and how many there are.
+    pub objections: Vec<(&'static str, u64)>,
 }

@@ -39,6 +39,9 @@ pub(super) struct Document {
     /// Of the file that was read: `matches`, `differs`, `absent`; none if no meta tells
     /// where it would stand.
     digest: Option<&'static str>,
+    /// Entries of small buckets that etcd or `verify` object to, and that are not in the new
+    /// database.
+    broken_entries: Listed<Entry>,
     buckets: Vec<Bucket>,
     leases_made: u64,
     auth_disabled: bool,
@@ -51,6 +54,9 @@ pub(super) struct Document {
     /// Whether nothing in what was written is suspicious.
     #[serde(skip_serializing_if = "Option::is_none")]
     sound: Option<bool>,
+    /// The findings if it is not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    objections: Vec<Objection>,
 }
 
 #[derive(Serialize)]
@@ -149,6 +155,22 @@ struct Broken {
 }
 
 #[derive(Serialize)]
+struct Entry {
+    bucket: String,
+    key: String,
+    why: String,
+    /// Whether another entry has its place.
+    replaced: bool,
+}
+
+/// What `verify` says of the result.
+#[derive(Serialize)]
+struct Objection {
+    code: &'static str,
+    count: u64,
+}
+
+#[derive(Serialize)]
 struct Bucket {
     name: String,
     state: &'static str,
@@ -174,6 +196,7 @@ impl Document {
             Base::Meta(number) => ("meta", u64::try_from(number).ok()),
             Base::OlderMeta(number) => ("older-meta", u64::try_from(number).ok()),
             Base::Page(page) => ("page", Some(page.0)),
+            Base::Newer(page) => ("newer-page", Some(page.0)),
             Base::None => ("none", None),
         };
         Self {
@@ -272,6 +295,20 @@ impl Document {
                 DigestVerdict::Differs { .. } => "differs",
                 DigestVerdict::Absent => "absent",
             }),
+            broken_entries: Listed {
+                count: report.broken_entries.count,
+                items: report
+                    .broken_entries
+                    .first
+                    .iter()
+                    .map(|entry| Entry {
+                        bucket: safe(&entry.bucket),
+                        key: safe(&entry.key.bytes),
+                        why: safe(entry.why.as_bytes()),
+                        replaced: entry.replaced,
+                    })
+                    .collect(),
+            },
             buckets: report
                 .buckets
                 .iter()
@@ -291,6 +328,11 @@ impl Document {
             size: written.map(|saved| saved.written.size),
             sha256: written.map(|saved| hex(&saved.written.sha256)),
             sound: written.map(|saved| saved.is_sound),
+            objections: written
+                .iter()
+                .flat_map(|saved| &saved.objections)
+                .map(|(code, count)| Objection { code, count: *count })
+                .collect(),
         }
     }
 }

@@ -63,9 +63,18 @@ impl Page<'_> {
             writeln!(out, "  sha256        {}", hex(&written.written.sha256))?;
         }
         self.lost(out, verbose)?;
+        self.broken_entries(out, verbose)?;
         self.doubtful(out, verbose)?;
         self.outdated(out, verbose)?;
         self.undecodable(out, verbose)?;
+        if let Some(written) = written.filter(|written| !written.is_sound) {
+            let objection = |(code, count): &(&str, u64)| match count {
+                1 => (*code).to_owned(),
+                count => format!("{code} ({} times)", grouped(*count)),
+            };
+            let objections: Vec<String> = written.objections.iter().map(objection).collect();
+            writeln!(out, "\n`verify` objects to the result: {}", objections.join(", "))?;
+        }
         writeln!(out, "\n{}", verdict(report, written.is_none_or(|saved| saved.is_sound)))?;
         if written.is_some() {
             writeln!(out, "\nNext:")?;
@@ -180,6 +189,24 @@ impl Page<'_> {
         more(out, report.foreign.count, limit.min(report.foreign.first.len()))
     }
 
+    /// Entries of small buckets that are not in the new database.
+    fn broken_entries(&self, out: &mut dyn Write, verbose: bool) -> Result<(), Failure> {
+        let broken = &self.report.broken_entries;
+        if broken.is_empty() {
+            return Ok(());
+        }
+        let limit = if verbose { usize::MAX } else { SHORT };
+        writeln!(out, "\nNot carried over (etcd or `verify` object to it):")?;
+        for entry in broken.first.iter().take(limit) {
+            let (bucket, key, why) =
+                (safe(&entry.bucket), safe(&entry.key.bytes), safe(entry.why.as_bytes()));
+            let cut = if entry.key.cut { "..." } else { "" };
+            let outcome = if entry.replaced { "replaced" } else { "left out" };
+            writeln!(out, "  bucket {bucket}, entry {key}{cut}: {why}; {outcome}")?;
+        }
+        more(out, broken.count, limit.min(broken.first.len()))
+    }
+
     fn doubtful(&self, out: &mut dyn Write, verbose: bool) -> Result<(), Failure> {
         let doubtful = &self.report.doubtful;
         if doubtful.is_empty() {
@@ -277,6 +304,9 @@ fn base(report: &Report) -> String {
         }
         Base::Page(page) => {
             format!("followed from page {page}, which looks like the newest root; no meta leads to one")
+        }
+        Base::Newer(page) => {
+            format!("followed from page {page}, a newer root than that of the meta that is left")
         }
         Base::None => "there is no root: all of it was found by its form".to_owned(),
     }
