@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use etcdsnap::bolt::{Db, leaves_forward};
+
 use super::process::{Tools, etcdsnap};
 use super::restored::Single;
 use super::snapshots::{Fixture, KUBERNETES_OF_3_6, OF_3_5, OF_3_6};
@@ -40,6 +42,37 @@ fn without_headers(file: &mut [u8]) {
     for page in pages(file, 2).into_iter().step_by(3) {
         file[page * PAGE..page * PAGE + 16].fill(0xff);
     }
+}
+
+/// The values of the entries of a bucket become something else: in every copy of its page.
+fn spoil(file: &mut [u8], bucket: &[u8], byte: u8) {
+    let db = Db::open(file).expect("a database");
+    let leaves = leaves_forward(&db, bucket).map(|leaf| leaf.expect("a sound leaf"));
+    let entries: Vec<_> = leaves
+        .flatten()
+        .map(|element| (element.key_value().to_vec(), element.key().len(), element.value().len()))
+        .collect();
+    for (entry, key, value) in entries.into_iter().filter(|(.., value)| *value > 0) {
+        let mut from = 0;
+        while let Some(at) = file[from..].windows(entry.len()).position(|bytes| bytes == entry) {
+            let start = from + at + key;
+            file[start..start + value].fill(byte);
+            from = start + value;
+        }
+    }
+}
+
+fn with_leases_that_are_none(file: &mut [u8]) {
+    spoil(file, b"lease", 0xff);
+}
+
+fn with_versions_that_are_none(file: &mut [u8]) {
+    spoil(file, b"cluster", 0x1b);
+    spoil(file, b"members", b'[');
+}
+
+fn with_positions_that_are_none(file: &mut [u8]) {
+    spoil(file, b"meta", 0xff);
 }
 
 /// Salvages, restores, starts: every key that is said to be saved is there.
@@ -85,4 +118,19 @@ fn without_branches_on_3_5() {
 #[test]
 fn without_the_headers_of_leaves_on_3_6() {
     starts(&OF_3_6, "3.6", without_headers, false);
+}
+
+#[test]
+fn without_leases_that_are_none_on_3_6() {
+    starts(&KUBERNETES_OF_3_6, "3.6", with_leases_that_are_none, false);
+}
+
+#[test]
+fn without_versions_that_are_none_on_3_6() {
+    starts(&OF_3_6, "3.6", with_versions_that_are_none, false);
+}
+
+#[test]
+fn without_positions_that_are_none_on_3_6() {
+    starts(&KUBERNETES_OF_3_6, "3.6", with_positions_that_are_none, false);
 }
