@@ -389,3 +389,102 @@ fn the_page_and_the_document_name_objects() {
     assert!(!findings.iter().any(|finding| finding["code"] == "nothing-to-update"));
     program(&["verify", path]).says("Explained by it, and not told again");
 }
+
+#[test]
+fn what_stands_in_another_place_is_out_of_order_and_not_lost() {
+    // Two leaves in each other's place.
+    let mut b = built();
+    let (one, other) = (b.at(5, 0), b.at(9, 0));
+    let (first, second) = (b.file[one + 8..one + 1024].to_vec(), b.file[other + 8..other + 1024].to_vec());
+    b.set(one + 8, &second);
+    b.set(other + 8, &first);
+    reseal(&mut b.file);
+    // Two entries of a leaf, of one size.
+    let mut c = built();
+    let (one, other) = (c.data(6, 1), c.data(6, 2));
+    let (first, second) = (c.file[one..other].to_vec(), c.file[other..c.data(6, 3)].to_vec());
+    assert_eq!(first.len(), second.len());
+    c.set(one, &second);
+    c.set(other, &first);
+    reseal(&mut c.file);
+    for file in [&b.file, &c.file] {
+        let report: Report = ask::verify(file);
+        let lines = ask::lines(&report);
+        assert!(lines.iter().any(|line| line.contains("tree/key-")), "{lines:?}");
+        assert!(!lines.iter().any(|line| line.contains("revision-gap")), "{lines:?}");
+        let told = report.affected.expect("affected");
+        assert_eq!((told.missing, told.latest), (0, Latest::Doubtful), "{told:?}");
+        assert!(told.revisions.is_empty() && !told.unnamed, "{told:?}");
+        let snapshot = Snapshot::from_source(ask::source(file)).expect("it opens");
+        let db = snapshot.db().expect("it opens");
+        let progress = Progress::default();
+        let settings = Settings { skip_damaged: true, ..Settings::new(&progress) };
+        let listing = keys::keys(&db, Vec::new(), None, &settings).expect("keys");
+        assert_eq!(listing.damage.records.missing.count, 0, "{}", listing.damage);
+    }
+    // And what is missing as well is told.
+    let mut b = b;
+    zero(&mut b, 6);
+    let report: Report = ask::verify(&b.file);
+    let told = report.affected.expect("affected");
+    assert_eq!((told.missing, told.revisions.len()), (6, 1), "{told:?}");
+}
+
+#[test]
+fn the_revision_of_a_record_that_is_a_copy_of_another_is_named() {
+    let mut b = built();
+    let (one, other) = (b.data(6, 0), b.data(6, 1));
+    let size = b.word(b.element(6, 0) + 12) as usize;
+    assert_eq!(size, b.word(b.element(6, 1) + 12) as usize);
+    let main = i64::from_be_bytes(b.file[other..other + 8].try_into().expect("eight bytes"));
+    let copy = b.file[one + 17..one + 17 + size].to_vec();
+    b.set(other + 17, &copy);
+    reseal(&mut b.file);
+    assert_eq!(affected(&b.file).revisions, [(main, Some(main))]);
+}
+
+/// The last sentence of `verify`, and all before it.
+fn page(store: &Store, change: impl FnOnce(&mut Built)) -> (String, String) {
+    let place = tempfile::tempdir().expect("a directory");
+    let path = place.path().join("file.db");
+    let mut built = store.build();
+    change(&mut built);
+    reseal(&mut built.file);
+    fs::write(&path, &built.file).expect("written");
+    let answer = program(&["verify", path.to_str().expect("a path")]);
+    let text = answer.text().trim_end().to_owned();
+    let last = text.lines().last().expect("a sentence").to_owned();
+    (text, last)
+}
+
+#[test]
+fn what_verify_says_of_metas_and_compactions_holds() {
+    let store = Store::sample(60);
+    let (_, last) = page(&store, |_| ());
+    assert!(last.starts_with("SOUND: this is what etcd saved, byte for byte"), "{last}");
+    // One meta is left: it was not saved so, whatever the digest says.
+    let (text, last) = page(&store, |b| b.file[16] ^= 1);
+    assert!(last.starts_with("SOUND: the digest matches") && !text.contains("byte for byte"), "{text}");
+    // Where etcd crashes, that is said last, too, and one grade is given for it.
+    let with_list = Store { freelist: Some(false), ..store.clone() };
+    for (text, last) in [
+        page(&store, |b| b.file[8] = 6),
+        page(&with_list, |b| {
+            let at = b.at(b.freelist, 8);
+            b.set(at, &[2]);
+        }),
+    ] {
+        assert!(last.starts_with("DOUBTFUL: etcd itself would crash on this file"), "{text}");
+    }
+    // That nothing is missing is not known.
+    let mut far = store;
+    for name in ["scheduledCompactRev", "finishedCompactRev"] {
+        *far.value("meta", name) = revision(5000, 0);
+    }
+    let (text, _) = page(&far, |_| ());
+    assert!(
+        text.contains("revisions 62 to 5000 none") && text.contains("compare with another member"),
+        "{text}"
+    );
+    assert!(!text.contains("Nothing alive is missing"), "{text}");
+}

@@ -2,6 +2,7 @@
 //! that must do nothing to it.
 
 mod harness;
+mod support;
 
 use std::fs;
 use std::path::Path;
@@ -274,4 +275,35 @@ fn words_by_line(text: &str) -> Vec<String> {
         pieces.map(text).collect::<String>()
     };
     text.lines().map(plain).collect()
+}
+
+#[test]
+fn what_verify_found_in_the_small_buckets_does_nothing_to_a_terminal() {
+    let place = tempfile::tempdir().expect("a directory");
+    let file = place.path().join("snap.db");
+    let escapes = "\u{1b}[2J\n\r\u{9b}1m\u{202e}3.6.0";
+    let mut store = support::store::Store::sample(60);
+    *store.value("cluster", "clusterVersion") = escapes.into();
+    *store.value("meta", "storageVersion") = escapes.into();
+    *store.value("meta", "confState") = format!("{{\"{escapes}\":1}}").into();
+    let member = format!("{{\"id\":1,\"name\":\"a\",\"peerURLs\":\"{escapes}\"}}");
+    *store.value("members", "1") = member.into();
+    fs::write(&file, store.build().file).expect("written");
+    let target = place.path().join("etcd");
+    for args in [
+        &["verify", text(&file)][..],
+        &["verify", "-v", text(&file)],
+        &["members", text(&file)],
+        &["status", text(&file)],
+        &["restore", "--dry-run", "--data-dir", text(&target), text(&file)],
+    ] {
+        let answer = ask(args);
+        for shown in [answer.text(), &answer.err] {
+            assert!(!shown.contains(['\u{1b}', '\r', '\u{9b}', '\u{202e}']), "{args:?}: {shown:?}");
+        }
+        if args[0] == "verify" {
+            let lines = answer.text().matches("found no version: \"\\x1b[2J\\n").count();
+            assert_eq!(lines, 2, "{}", answer.text());
+        }
+    }
 }

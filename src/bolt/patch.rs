@@ -152,7 +152,11 @@ impl<'a> Patch<'a> {
 
 /// The first of `faults`, if there is any.
 fn sound(faults: &FaultLog) -> Result<(), PatchError> {
-    match faults.sorted().first() {
+    // What is written has no list of free pages, and nothing of the old one is needed.
+    let is_of_list = |fault: &&Fault| {
+        matches!(fault.kind, FaultKind::NotAFreelist { .. } | FaultKind::FreelistTooLong { .. })
+    };
+    match faults.sorted().iter().find(|fault| !is_of_list(fault)) {
         Some(fault) => Err(PatchError::Damaged(Box::new((*fault).clone()))),
         None => Ok(()),
     }

@@ -53,7 +53,10 @@ impl WalkReport {
     pub fn is_lost(&self, name: &[u8]) -> bool {
         let bucket = self.buckets.iter().find(|bucket| bucket.depth == 0 && bucket.name == name);
         let here = |fault: &&Fault| match &fault.bucket {
-            Some(top) => **top == *name,
+            // What is no bucket stands in the list of buckets in the place of some.
+            Some(top) => {
+                **top == *name || bucket.is_none() && matches!(fault.kind, FaultKind::NotABucket { .. })
+            }
             // What is lost of the root are names of buckets.
             None => bucket.is_none() && (fault.lost.is_some() || fault.kind.may_hide_elements()),
         };

@@ -127,7 +127,9 @@ struct Output {
 struct InputDocument<'d> {
     file: String,
     path: String,
-    unchanged: bool,
+    /// Nothing, if there is nothing to compare: it could not be read then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unchanged: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     before: Option<&'d State>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -171,9 +173,12 @@ impl Evidence {
         let after: Vec<_> = self.inputs.iter().map(|input| state(&input.path)).collect();
         let mut changed = Vec::new();
         let inputs = self.inputs.iter().zip(&after).zip(&reports).map(|((input, after), report)| {
-            let unchanged =
-                matches!((&input.before, after), (Ok(before), Ok(after)) if before.is_same(after));
-            if !unchanged && input.before.is_ok() {
+            let unchanged = input
+                .before
+                .as_ref()
+                .ok()
+                .map(|before| after.as_ref().is_ok_and(|after| before.is_same(after)));
+            if unchanged == Some(false) {
                 changed.push(input.path.clone());
             }
             let error = input.before.as_ref().err().or(after.as_ref().err()).or(report.as_ref().err());

@@ -226,6 +226,7 @@ impl From<OpError> for Failure {
                 .hint("`etcdsnap salvage FILE OUT.db` makes a clean snapshot of what is left"),
             error @ OpError::NothingLeft { .. } => Self::no(error.to_string())
                 .hint("--skip-damaged cannot help here: use another copy of this backup, or another backup")
+                .hint("`etcdsnap salvage FILE OUT.db` looks for what is left outside of the tree, and makes a clean snapshot of it")
                 .hint("`etcdsnap verify FILE` tells all that is wrong and what it means"),
             error => Self::new(error.to_string()),
         }

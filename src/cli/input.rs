@@ -72,6 +72,22 @@ pub(crate) struct KubernetesKeys {
     etcd_prefix: Vec<String>,
 }
 
+/// The answer that `answer` makes of what is read from `snapshots`. If there is none, and one
+/// of these is not any more what it was when it was opened, that is the reason: a file that
+/// is cut short or written to while it is read looks damaged.
+pub(crate) fn unless_changed<T>(
+    snapshots: &[Snapshot],
+    answer: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let answer = answer();
+    if answer.is_err() {
+        for snapshot in snapshots {
+            snapshot.source().finish()?;
+        }
+    }
+    answer
+}
+
 impl Opening {
     /// Opens a file as bytes.
     pub(crate) fn source(&self, path: &Path) -> Result<Source, Failure> {
@@ -208,5 +224,33 @@ pub(crate) fn word_or_hex(
         }
         (Some(word), None) => Ok(Some(word.as_bytes().to_vec())),
         (None, hex) => Ok(hex.map(|HexBytes(bytes)| bytes.clone())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_cut_short_while_it_is_read_is_not_called_damaged() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let path = folder.path().join("snap.db");
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/snapshots/etcd-3.6.db");
+        std::fs::copy(fixture, &path).expect("copied");
+        let open = || Snapshot::from_source(Source::open(&path).expect("opened")).expect("a snapshot");
+        let refused = |snapshot: &Snapshot| {
+            let answer = || Err::<(), _>(Failure::no("the file is damaged"));
+            let failure = unless_changed(std::slice::from_ref(snapshot), answer).expect_err("refused");
+            (failure.code(), failure.message().to_owned())
+        };
+        let snapshot = open();
+        assert_eq!(refused(&snapshot), (1, "the file is damaged".to_owned()));
+        std::fs::OpenOptions::new().write(true).open(&path).expect("opened").set_len(8192).expect("cut");
+        let (code, message) = refused(&snapshot);
+        assert!(code == 2 && message.contains("changed while it was read"), "{message}");
+        assert!(
+            unless_changed(std::slice::from_ref(&snapshot), || Ok(())).is_ok(),
+            "who answers asks itself"
+        );
     }
 }

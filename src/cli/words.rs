@@ -3,10 +3,17 @@
 use etcdsnap::etcd::state::LineEvidence;
 use etcdsnap::ops::finding::Finding;
 
-use super::output::text::safe;
+use super::output::text::{harmless_line, safe};
 
 /// Place, key, expectation and finding in one line.
+///
+/// What was found may quote the file, by way of errors of any library: so all of the line
+/// is made harmless here, once more where a part of it is already.
 pub(crate) fn line(finding: &Finding) -> String {
+    harmless_line(&told(finding)).into_owned()
+}
+
+fn told(finding: &Finding) -> String {
     let mut parts = Vec::new();
     if let Some(bucket) = &finding.bucket {
         parts.push(format!("bucket {bucket}"));
@@ -94,15 +101,15 @@ pub(crate) fn meaning(code: &str) -> (&'static str, Option<&'static str>) {
         ),
         "meta-impossible" => (
             "A copy of the first page has the right checksum and says what cannot be; etcd would use it and crash.",
-            Some("Use another copy of this backup."),
+            Some("Use another copy of this backup; a restore writes both metas anew."),
         ),
         "meta-header" => (
             "The page of a meta has the wrong number or kind: bbolt looks at both and crashes.",
             Some("Use another copy of this backup; a restore writes both metas anew."),
         ),
         "meta-unusable" => (
-            "One of the two copies of the first page is damaged; the other one holds, and etcd opens the file.",
-            Some("Something has damaged this file: prefer another copy if there is one."),
+            "One of the two copies of the first page is damaged. All is read by way of the other one, as etcd does, which opens such a file without a word.",
+            Some("Prefer a copy in which both are whole, if there is one; a restore writes both anew."),
         ),
         "page-beyond-file" => (
             "A part of the database lies behind the end of the file.",
@@ -126,14 +133,13 @@ pub(crate) fn meaning(code: &str) -> (&'static str, Option<&'static str>) {
             "Keys are not where etcd looks for them: it would not find them, or find wrong ones.",
             Some("Use another copy or another backup."),
         ),
-        "empty-leaf"
-        | "elements-overlap"
-        | "element-flags"
-        | "uneven-depth"
-        | "bucket-in-inline-bucket"
-        | "not-a-bucket" => (
+        "empty-leaf" | "elements-overlap" | "element-flags" | "uneven-depth" | "bucket-in-inline-bucket" => (
             "bbolt never writes this: something else has changed the file.",
             Some("Prefer another copy if there is one."),
+        ),
+        "not-a-bucket" => (
+            "Where the buckets are listed there is something else: the list was overwritten, or a page of another tree is taken for it. The buckets that are not listed cannot be read.",
+            Some(TREE_ADVICE),
         ),
         "elements-hidden" => (
             "The page's header says that nothing is on it, and there is: all its entries are lost to every reader.",
@@ -185,6 +191,12 @@ pub(crate) fn meaning(code: &str) -> (&'static str, Option<&'static str>) {
                 "Keys may have vanished or show an old value. Use another copy or another backup; back a running etcd up with `etcdctl snapshot save`.",
             ),
         ),
+        "newest-unreached" => (
+            "The latest writes are not in what is read: what led to them is damaged, a meta of the file for the most part, and etcd would start without them. They are still in the file.",
+            Some(
+                "Use another member's database, or another copy of this one. If there is none, `etcdsnap salvage FILE OUT.db` looks for them.",
+            ),
+        ),
         "deletion-unmarked" => (
             "A deletion has lost its mark: etcd would serve the key as alive, with an empty value, and an API server would fail to list the type of such an object.",
             Some("Use another copy or another backup."),
@@ -229,8 +241,10 @@ pub(crate) fn meaning(code: &str) -> (&'static str, Option<&'static str>) {
             ),
         ),
         "compacted-beyond-last-record" => (
-            "A compaction dropped the last record, a deletion; the revision is that of the compaction. Nothing alive is missing; a watch from that revision on misses the deletion. `salvage`, and a `repack` or `restore` that leaves keys out, may leave the same.",
-            Some("Run 3.4.34, 3.5.16 or later. Nothing needs to be done about this file."),
+            "Between the last record and the compact revision there is none. If a compaction dropped them all, as deletions and what they had deleted, nothing alive is missing, and a watch from that revision on misses a deletion; `salvage`, and a `repack` or `restore` that leaves keys out, may leave the same. But had these records been lost, or the compact revision been changed, the file would look no different.",
+            Some(
+                "If so many changes without one key left cannot be, compare with another member or another backup (`etcdsnap hashkv A B`). If they can, nothing needs to be done; 3.4.34, 3.5.16 and later keep the last deletion.",
+            ),
         ),
         "compaction-dropped-deletion" => (
             "A compaction dropped a deletion at its own revision. Nothing alive is missing; a watch from that revision on misses the deletion. `salvage`, and a `repack` or `restore` that leaves keys out, may leave the same.",

@@ -8,6 +8,7 @@
 use crate::bolt::{Bucket, Excerpt, FileOffset, Fold, LeafElement, LeafView};
 
 use super::history::{Contradiction, HistoryFaultKind, LostRevisions, Placed, RevisionOrder, contradiction};
+use super::present::Hole;
 use super::record::{Record, RecordFault, RecordFold, UnreadableLog, UnreadableRecord};
 use super::revision::{Revision, RevisionKey};
 use super::schema;
@@ -83,6 +84,14 @@ impl MissingLog {
         if self.first.len() < Self::KEPT {
             self.first.push(hole);
         }
+    }
+
+    /// Of all revisions that are nowhere.
+    pub(crate) fn of(holes: &[Hole]) -> Self {
+        let mut log = Self::default();
+        let lost = holes.iter().filter_map(|hole| hole.rule.lost(hole.revision.main));
+        lost.for_each(|lost| log.push(lost));
+        log
     }
 
     /// Keeps only those that are `wanted`. Of those that were not kept all stay.

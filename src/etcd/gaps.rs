@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use super::history::{HistoryFaultKind, HistoryLog, Lives};
 use super::keyspace::Succession;
+use super::present::Presence;
 use super::record::Record;
 use super::revision::Revision;
 
@@ -46,6 +47,19 @@ impl LivesLog {
     pub fn accounts_for_all_gaps(&self) -> bool {
         let gaps = &self.gaps;
         !gaps.has_transactions && !gaps.is_cut && self.proven >= gaps.missing
+    }
+
+    /// Takes back the revisions that were missed in order, for those that are nowhere. Where
+    /// records were met in another order than they were written, no life was followed.
+    pub(crate) fn correct(&mut self, presence: &Presence) {
+        if presence.goes_back {
+            *self = Self { gaps: std::mem::take(&mut self.gaps), ..Self::default() };
+        }
+        let gaps = &mut self.gaps;
+        *gaps = Gaps { newest: gaps.newest, has_transactions: gaps.has_transactions, ..Gaps::default() };
+        for lost in presence.holes.iter().filter_map(|hole| hole.rule.lost(hole.revision.main)) {
+            gaps.lose(lost.first, lost.last, lost.part);
+        }
     }
 
     /// How many records are known to be missing, at least, of keys that have newer ones.

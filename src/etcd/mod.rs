@@ -27,6 +27,7 @@ pub mod lease;
 pub mod line;
 pub mod membership;
 pub mod peer_url;
+pub(crate) mod present;
 pub mod raft;
 pub mod record;
 pub mod remnant;

@@ -97,7 +97,7 @@ pub enum EntryFaultKind {
     Text,
     /// A version that is not `major.minor.patch`.
     #[error("no version: {0}")]
-    Version(String),
+    Version(Excerpt),
     /// JSON that is not what is kept here.
     #[error("{0}")]
     Json(String),
@@ -253,7 +253,7 @@ impl State {
                 let text = text(value)?;
                 // Empty for a moment during a migration.
                 if !text.is_empty() && parse_version(&text).is_none() {
-                    return Err(EntryFaultKind::Version(text));
+                    return Err(EntryFaultKind::Version(Excerpt::of(value)));
                 }
                 self.storage_version = Some(text);
             }
@@ -267,7 +267,7 @@ impl State {
             schema::CLUSTER_VERSION => {
                 let text = text(value)?;
                 if parse_version(&text).is_none() {
-                    return Err(EntryFaultKind::Version(text));
+                    return Err(EntryFaultKind::Version(Excerpt::of(value)));
                 }
                 self.cluster_version = Some(text);
             }

@@ -1,8 +1,9 @@
 //! Damage on the way to an answer, and whether there can be one.
 
 use crate::bolt::{Db, Excerpt, FaultLog, WalkReport, bucket_names};
-use crate::etcd::credible::RecordLog;
+use crate::etcd::credible::{MissingLog, RecordLog};
 use crate::etcd::history::LostRevisions;
+use crate::etcd::present::{Unread, is_out_of_order, presence};
 use crate::etcd::revision::RevisionKey;
 use crate::etcd::schema;
 use crate::etcd::state::State;
@@ -23,7 +24,14 @@ pub struct Damage {
 impl Damage {
     /// What a walk over the records of `db` met. Revisions that are missing where the tree
     /// is damaged are the same damage.
-    pub(super) fn met(db: &Db<'_>, tree: FaultLog, mut records: RecordLog) -> Self {
+    pub(super) fn met(db: &Db<'_>, tree: FaultLog, mut records: RecordLog, settings: &Settings<'_>) -> Self {
+        // What stands in another place is not missing.
+        if records.missing.count > 0
+            && is_out_of_order(&tree)
+            && let Some(order) = State::read(db).judge().order
+        {
+            records.missing = MissingLog::of(&presence(db, order, Unread::Count, settings.threads).holes);
+        }
         let spans = lost_revisions(&tree);
         records.missing.retain(|hole| {
             let behind = spans.partition_point(|(first, _)| *first <= hole.first);
@@ -174,7 +182,7 @@ pub(super) fn damage(
     settings: &Settings<'_>,
 ) -> Result<Damage, OpError> {
     let lost = Lost::of_keys(db, report.is_lost(schema::KEY));
-    Damage::met(db, report.faults, records).tolerated(lost, settings)
+    Damage::met(db, report.faults, records, settings).tolerated(lost, settings)
 }
 
 /// What cannot be read at all.

@@ -16,7 +16,7 @@ pub enum Grade {
     Suspicious,
     /// Data is lost.
     DataLost,
-    /// etcd cannot open it.
+    /// No database that can be opened.
     Fatal,
 }
 

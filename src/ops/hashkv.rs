@@ -62,7 +62,7 @@ fn at(
 ) -> Result<HashKvReport, OpError> {
     let (hash, faults) = hash_kv(db, revision, compact, judge, &settings.walk());
     let lost = Lost::of_keys(db, faults.all_lost);
-    let damage = Damage::met(db, faults.tree, faults.records).tolerated(lost, settings)?;
+    let damage = Damage::met(db, faults.tree, faults.records, settings).tolerated(lost, settings)?;
     Ok(HashKvReport { hash, window, damage })
 }
 

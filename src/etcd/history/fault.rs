@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::bolt::{Excerpt, FileOffset};
+use crate::bolt::{Excerpt, FileOffset, Image};
+use crate::etcd::present::Hole;
 use crate::etcd::record::Record;
 use crate::etcd::revision::Revision;
 
@@ -261,6 +262,16 @@ impl HistoryLog {
         if kept.len() < Self::KEPT {
             let key = Excerpt::of(record.kv.key);
             kept.push(HistoryFault { revision: record.revision, key, offset: record.offset, kind });
+        }
+    }
+
+    /// Takes back the revisions that were missed in order, for those that are nowhere.
+    pub(in crate::etcd) fn correct(&mut self, image: &Image<'_>, holes: &[Hole]) {
+        self.kinds.retain(|_, (_, kept)| kept.iter().all(|fault| fault.kind.lost(0).is_none()));
+        for hole in holes {
+            if let Some(record) = Record::at(image, hole.offset) {
+                self.push(&Record { revision: hole.revision, ..record }, hole.rule);
+            }
         }
     }
 

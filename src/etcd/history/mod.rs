@@ -13,7 +13,10 @@
 mod alone;
 mod fault;
 
+use crate::bolt::Image;
+
 use super::keyspace::Succession;
+use super::present::Hole;
 use super::record::{Record, RecordFold};
 use super::revision::Revision;
 
@@ -180,6 +183,11 @@ impl<'a> RecordFold<'a> for RevisionOrder {
 }
 
 impl OrderPart<'_> {
+    /// Takes back the revisions that were missed in order, for those that are nowhere.
+    pub(crate) fn correct(&mut self, image: &Image<'_>, holes: &[Hole]) {
+        self.log.correct(image, holes);
+    }
+
     /// What was found.
     pub fn log(&self) -> &HistoryLog {
         &self.log

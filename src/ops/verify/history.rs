@@ -79,7 +79,13 @@ pub(super) fn compaction(state: &State, order: &OrderPart<'_>, is_whole: bool, f
     if compact > last {
         let expected = format!("records up to the compact revision {compact}");
         let code = if scheduled > finished { "revision-goes-back" } else { "compacted-beyond-last-record" };
-        note(code, expected, of_last);
+        let first = last.saturating_add(1);
+        let without = if first == compact {
+            format!(", and revision {compact} none")
+        } else {
+            format!(", and revisions {first} to {compact} none")
+        };
+        note(code, expected, if last > 0 { of_last + &without } else { of_last });
     } else if scheduled == finished && compact > 0 && order.lacks_changes_of_compaction() {
         let expected = format!("all changes of the compact revision {compact}");
         note("compaction-dropped-deletion", expected, "fewer; only deletions are ever dropped there".into());

@@ -25,6 +25,7 @@ use crate::etcd::gaps::LivesAcrossGaps;
 use crate::etcd::history::RevisionOrder;
 use crate::etcd::keyspace::KeyspaceFold;
 use crate::etcd::line::EtcdLine;
+use crate::etcd::present::{Unread, is_out_of_order, presence};
 use crate::etcd::record::Records;
 use crate::etcd::schema::KEY;
 use crate::etcd::snapshot::{DigestVerdict, FileKind, Trailer, trailer};
@@ -227,6 +228,7 @@ pub(crate) fn check_patched(
     };
     let (hashed, mut draft) = digest::alongside(source, db, content, settings, work);
     file::digest(db, &trailer, hashed.verdict, &mut draft.findings);
+    draft.look_outside(source, db, &trailer, settings, options);
     draft.finish(db, &trailer, hashed, source.bytes().len() as u64)
 }
 
@@ -268,8 +270,13 @@ fn check_content(
         kubernetes,
     );
     let walking = WalkOptions { threads, only: None, progress: Some(&settings.progress.pages) };
-    let (((((order, deletions), keyspace, values), unreadable), leases), walked) =
+    let (((((mut order, deletions), mut keyspace, values), unreadable), leases), walked) =
         walk(db, &(Records(records), leases::Leases), &walking);
+    if is_out_of_order(&walked.faults) {
+        let presence = presence(db, RevisionOrder { compact }, Unread::Miss, threads);
+        order.correct(&db.image, &presence.holes);
+        keyspace.log.correct(&presence);
+    }
 
     tree::findings(&walked.faults, &mut findings);
     schema::findings(db, &state, &mut findings);
@@ -394,6 +401,22 @@ impl Draft {
         if let Some(facts) = &self.facts {
             restored::findings(found, facts.revision, &mut self.findings);
         }
+    }
+
+    /// Looks for what is newer than the tree, where that may not be the last one that was
+    /// written. Of the file as it was found, whatever is about to be made of it.
+    fn look_outside(
+        &mut self,
+        source: &Source,
+        db: &Db<'_>,
+        trailer: &Trailer,
+        settings: &Settings<'_>,
+        options: &Options,
+    ) {
+        let walk = WalkOptions { threads: settings.threads, only: None, progress: None };
+        let prefixes = &options.prefixes;
+        let question = affected::Question { db, bytes: source.bytes(), trailer, prefixes, walk };
+        self.affected = question.answer(&mut self.findings, self.affected.take());
     }
 
     fn finish(mut self, db: &Db<'_>, trailer: &Trailer, hashed: Hashed, file_size: u64) -> Report {

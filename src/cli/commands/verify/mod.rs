@@ -22,7 +22,7 @@ use crate::cli::failure::{Failure, kind_name};
 use crate::cli::input::{KubernetesKeys, Opening, Threads};
 use crate::cli::output::size::{grouped, humanized};
 use crate::cli::output::terminal;
-use crate::cli::output::text::{count, shown};
+use crate::cli::output::text::{count, harmless, shown};
 use crate::cli::{Context, Outcome, progress, words};
 
 /// Can this backup be trusted?
@@ -133,7 +133,7 @@ impl Verify {
         self.page(&mut page, context.global.verbose, file, report)?;
         let page = String::from_utf8_lossy(&page);
         let width = terminal::width(&std::io::stdout());
-        context.out.write_all(terminal::wrapped(&page, width).as_bytes())?;
+        context.out.write_all(terminal::wrapped(&harmless(&page), width).as_bytes())?;
         Ok(())
     }
 
@@ -214,6 +214,9 @@ impl Verify {
             None | Some(Grade::Note) if self.strict && report.worst().is_some() => {
                 format!("NOT ACCEPTED: sound, but --strict accepts no notes.{notes}")
             }
+            None | Some(Grade::Note) if report.digest_matches() && report.findings.has("meta-unusable") => {
+                format!("SOUND: the digest matches, and all of it can be read by way of the meta that is left.{notes}")
+            }
             None | Some(Grade::Note) if report.digest_matches() => {
                 format!("SOUND: this is what etcd saved, byte for byte, and all of it can be read.{notes}")
             }
@@ -223,13 +226,18 @@ impl Verify {
             Some(Grade::Suspicious) if only_locked(report) => {
                 "LOCKED: the file itself can be read, but this key file does not open all of it, so a restored API server could not read it either. `etcdsnap encryption` tells more.".into()
             }
+            Some(Grade::Suspicious) if stops_etcd(report) => {
+                "DOUBTFUL: etcd itself would crash on this file as it is. All of it can be read, and what `etcdsnap restore` and `etcdsnap salvage` write can be opened; prefer another backup if there is one.".into()
+            }
             Some(Grade::Suspicious) => {
                 "DOUBTFUL: it can be read, but it is not as etcd leaves its files. Prefer another backup if there is one.".into()
             }
             Some(Grade::DataLost) => {
                 "DAMAGED: do not rely on this backup. Use another copy of it or another backup; keep this file until one is restored.".into()
             }
-            Some(Grade::Fatal) => "NOT USABLE: etcd cannot open this file.".into(),
+            Some(Grade::Fatal) => {
+                "NOT USABLE: neither etcd nor a restore can open this file.".into()
+            }
         }
     }
 }
@@ -243,6 +251,12 @@ fn says_what_is_affected(report: &Report) -> bool {
 fn is_first_gap(code: &str, report: &Report) -> bool {
     let gaps = ["revision-gap", "sub-revision-gap"];
     gaps.into_iter().find(|gap| report.findings.has(gap)) == Some(code)
+}
+
+/// Whether etcd would crash on the file at start, by what a restore writes anew.
+fn stops_etcd(report: &Report) -> bool {
+    let stops = ["meta-impossible", "meta-header", "not-a-freelist", "freelist-too-long"];
+    stops.into_iter().any(|code| report.findings.has(code))
 }
 
 /// Whether nothing is wrong but that keys are missing.

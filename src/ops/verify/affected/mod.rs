@@ -25,6 +25,7 @@
 mod deletions;
 mod fragments;
 mod tally;
+mod unreached;
 
 use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroUsize;
@@ -44,6 +45,7 @@ use tally::Counter;
 
 pub(super) use deletions::Tombstones;
 pub use tally::{Group, GroupName, Tally};
+pub(super) use unreached::Question;
 
 /// What is affected by damage.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -202,6 +204,15 @@ impl<'e, 'a> Evidence<'e, 'a> {
     fn contested(&self, lost: &mut Lost<'a>) -> Vec<FileOffset> {
         let image = self.db.image;
         let mut contested = Vec::new();
+        // What neither has the revision that it stands under nor goes on with its key's life
+        // is a copy of another record: that of its place is not there.
+        let astray: BTreeSet<FileOffset> = self
+            .keyspace
+            .log
+            .unexplained
+            .kinds()
+            .flat_map(|(_, _, faults)| faults.iter().map(|fault| fault.offset))
+            .collect();
         let mut each = |fault: &HistoryFault| match fault.kind {
             HistoryFaultKind::Gap { .. }
             | HistoryFaultKind::SubGap { .. }
@@ -219,6 +230,12 @@ impl<'e, 'a> Evidence<'e, 'a> {
                     let tombstone = fault.kind == HistoryFaultKind::DeletionUnmarked;
                     lost.add(Fragment { key: record.kv.key, revision: fault.revision, tombstone });
                 }
+            }
+            HistoryFaultKind::ModRevision(_) if astray.contains(&fault.offset) => {
+                let end = Revision { sub: fault.revision.sub.saturating_add(1), ..fault.revision };
+                let (first, end) = (Some(fault.revision), Some(end));
+                lost.spans.push(LostSpan { first, end, known: false, certain: true });
+                contested.push(fault.offset);
             }
             _ => contested.push(fault.offset),
         };
