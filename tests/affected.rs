@@ -423,7 +423,6 @@ fn what_stands_in_another_place_is_out_of_order_and_not_lost() {
         assert_eq!(listing.damage.records.missing.count, 0, "{}", listing.damage);
     }
     // And what is missing as well is told.
-    let mut b = b;
     zero(&mut b, 6);
     let report: Report = ask::verify(&b.file);
     let told = report.affected.expect("affected");

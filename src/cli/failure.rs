@@ -19,7 +19,7 @@ use etcdsnap::source::SourceError;
 
 use super::output::shell::quoted_path;
 use super::output::size::{grouped, humanized};
-use super::output::text::{harmless_line, safe};
+use super::output::text::harmless_line;
 use super::tell;
 
 /// Why a command has no answer.
@@ -79,7 +79,7 @@ impl Failure {
             return ExitCode::SUCCESS;
         }
         // Names of files and keys are in it, and may hold anything.
-        tell(format_args!("error: {}", safe(self.message.as_bytes())));
+        tell(format_args!("error: {}", harmless_line(&self.message)));
         for line in &self.evidence {
             tell(format_args!("  {}", harmless_line(line)));
         }

@@ -272,11 +272,17 @@ impl State {
                 self.cluster_version = Some(text);
             }
             schema::DOWNGRADE => {
+                // etcd gives up at its start on a target that is no version; source:
+                // `server/storage/schema/membership.go` (`DowngradeInfoFromBackend`) @ v3.6.14.
                 let json: BTreeMap<String, serde_json::Value> =
                     serde_json::from_slice(value).map_err(|error| EntryFaultKind::Json(error.to_string()))?;
                 if json.get("enabled").and_then(serde_json::Value::as_bool) == Some(true) {
                     let target = json.get("target-version").and_then(serde_json::Value::as_str);
-                    self.downgrade = Some(target.unwrap_or_default().to_owned());
+                    let target = target.unwrap_or_default();
+                    if parse_version(target).is_none() {
+                        return Err(EntryFaultKind::Version(Excerpt::of(target.as_bytes())));
+                    }
+                    self.downgrade = Some(target.to_owned());
                 }
             }
             _ => return Err(EntryFaultKind::UnknownKey),

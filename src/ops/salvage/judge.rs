@@ -64,10 +64,6 @@ impl Small<'_> {
                     let refused = || "nothing that etcd keeps in this bucket".to_owned();
                     kind.accepts(key, value).then_some(()).ok_or_else(refused)
                 }),
-                Some(EntryKind::Cluster) => self.retain(&name, |key, value| match key {
-                    schema::DOWNGRADE => downgrade(value),
-                    _ => Ok(()),
-                }),
                 Some(_) => {}
                 // bbolt takes none.
                 None => {
@@ -186,28 +182,5 @@ impl Small<'_> {
         for told in &mut self.told {
             told.entries = self.buckets.get(&told.name).map_or(0, |(_, entries)| entries.len() as u64);
         }
-    }
-}
-
-/// Whether etcd can read the downgrade that is under way: at its start it parses the version
-/// and gives up on one that is none.
-///
-/// Source: etcd `server/storage/schema/membership.go`,
-/// `server/etcdserver/version/downgrade.go` @ v3.6.14.
-fn downgrade(value: &[u8]) -> Result<(), String> {
-    let json: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_slice(value).map_err(|error| error.to_string())?;
-    if json.get("enabled").is_some_and(|enabled| !enabled.is_boolean()) {
-        return Err("`enabled` is neither true nor false".to_owned());
-    }
-    let number = |part: &str| part.parse::<i64>().is_ok() && part.bytes().all(|byte| byte.is_ascii_digit());
-    match json.get("target-version").map(serde_json::Value::as_str) {
-        None | Some(Some("")) => Ok(()),
-        Some(Some(text)) => {
-            let release = text.split(['-', '+']).next().unwrap_or_default();
-            let is_version = release.split('.').count() == 3 && release.split('.').all(number);
-            is_version.then_some(()).ok_or_else(|| format!("a downgrade to no version: {text}"))
-        }
-        Some(None) => Err("`target-version` is no text".to_owned()),
     }
 }
