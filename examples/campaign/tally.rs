@@ -24,11 +24,23 @@ pub(crate) struct Tally {
     pub(crate) kinds: BTreeMap<Kind, OfKind>,
     /// With the digest recomputed: what `verify` saw, by what the changed bytes were for.
     pub(crate) places: BTreeMap<Place, OfPlace>,
+    /// Of these, the unseen ones that changed how a page or a record is made: to be looked
+    /// at one by one.
+    pub(crate) unseen: Vec<Unseen>,
     pub(crate) bbolt: Comparison,
     /// What must not be, with the mutation that shows it.
     pub(crate) failures: BTreeMap<Wrong, Vec<Failure>>,
     #[serde(skip)]
     cases: BTreeMap<u64, Case>,
+}
+
+/// A mutation that `verify` does not see without the digest.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Unseen {
+    mutation: u64,
+    kind: Kind,
+    place: Place,
 }
 
 /// Mutations of one kind.
@@ -211,6 +223,10 @@ impl Tally {
             kind.resealed += 1;
             kind.seen.count(verdict);
             self.places.entry(place).or_default().count(verdict);
+            let of_form = (Place::RecordField..Place::Meta).contains(&place);
+            if verdict == Verdict::Unseen && of_form {
+                self.unseen.push(Unseen { mutation: number, kind: case.kind, place });
+            }
         }
     }
 
@@ -230,6 +246,7 @@ impl Tally {
         for (place, more) in other.places {
             self.places.entry(place).or_default().add(more);
         }
+        self.unseen.extend(other.unseen);
         self.bbolt.checked += other.bbolt.checked;
         self.bbolt.objected += other.bbolt.objected;
         self.bbolt.objected_and_detected += other.bbolt.objected_and_detected;
@@ -280,6 +297,9 @@ impl Tally {
         for (place, of) in &self.places {
             let OfPlace { detected, noted, unseen } = of;
             writeln!(out, "{:<42}{:>8}{detected:>10}{noted:>8}{unseen:>8}", place.words(), of.all())?;
+        }
+        for Unseen { mutation, kind, place } in &self.unseen {
+            writeln!(out, "  unseen: mutation {mutation}, {}, {}", kind.words(), place.words())?;
         }
         writeln!(
             out,

@@ -243,7 +243,7 @@ pub(crate) fn meaning(code: &str) -> (&'static str, Option<&'static str>) {
         "compacted-beyond-last-record" => (
             "Between the last record and the compact revision there is none. If a compaction dropped them all, as deletions and what they had deleted, nothing alive is missing, and a watch from that revision on misses a deletion; `salvage`, and a `repack` or `restore` that leaves keys out, may leave the same. But had these records been lost, or the compact revision been changed, the file would look no different.",
             Some(
-                "If so many changes without one key left cannot be, compare with another member or another backup (`etcdsnap hashkv A B`). If they can, nothing needs to be done; 3.4.34, 3.5.16 and later keep the last deletion.",
+                "If so many changes without one key left cannot be, compare with another member or another backup (`etcdsnap hashkv A B`). If they can, nothing needs to be done about this file. Run 3.4.34, 3.5.16 or later, which keep the last deletion.",
             ),
         ),
         "compaction-dropped-deletion" => (

@@ -54,12 +54,12 @@ impl<'a> Question<'_, 'a> {
         findings: &mut Findings,
         affected: Option<Affected>,
     ) -> Option<Affected> {
-        let last = last_element(self.db, KEY)
-            .and_then(|element| RevisionKey::parse(element.key()).ok())
-            .map(|key| key.revision.main);
+        let element = last_element(self.db, KEY);
+        let last =
+            element.and_then(|element| RevisionKey::parse(element.key()).ok()).map(|key| key.revision.main);
         // Where the tree is damaged, that it ends early is told of.
         let (worst, _) = findings.of_check(Check::Tree);
-        let is_empty = last.is_none() && worst.is_none_or(|worst| worst < Grade::DataLost);
+        let is_empty = element.is_none() && worst.is_none_or(|worst| worst < Grade::DataLost);
         if !(is_empty || last.is_some() && self.may_lead_elsewhere()) {
             return affected;
         }
