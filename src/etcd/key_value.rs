@@ -73,17 +73,18 @@ impl<'a> KeyValue<'a> {
     }
 
     /// Reads a message as all versions of etcd write it: the fields in ascending
-    /// order, each at most once. `None` for any other.
+    /// order, each at most once, none that is zero or empty, no number longer than it
+    /// has to be. `None` for any other.
     #[inline]
     fn parse_usual(mut bytes: &'a [u8]) -> Option<Self> {
         let rest = &mut bytes;
         let parsed = Self {
-            key: take_bytes(rest, 0x0a)?,
-            create_revision: take_varint(rest, 0x10)?.cast_signed(),
-            mod_revision: take_varint(rest, 0x18)?.cast_signed(),
-            version: take_varint(rest, 0x20)?.cast_signed(),
-            value: take_bytes(rest, 0x2a)?,
-            lease: take_varint(rest, 0x30)?.cast_signed(),
+            key: written_bytes(rest, 0x0a)?,
+            create_revision: written_number(rest, 0x10)?,
+            mod_revision: written_number(rest, 0x18)?,
+            version: written_number(rest, 0x20)?,
+            value: written_bytes(rest, 0x2a)?,
+            lease: written_number(rest, 0x30)?,
         };
         rest.is_empty().then_some(parsed)
     }
@@ -141,6 +142,30 @@ impl<'a> KeyValue<'a> {
     }
 }
 
+/// A number as it is written, 0 if it is not there. The last byte of a varint is zero only
+/// if it is longer than it has to be, or all of it is zero.
+#[inline]
+fn written_number(message: &mut &[u8], tag: u8) -> Option<i64> {
+    let before = *message;
+    let number = take_varint(message, tag)?;
+    ends_as_written(before, message.len()).then_some(number.cast_signed())
+}
+
+/// The same for bytes, whose length is such a number.
+#[inline]
+fn written_bytes<'a>(message: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
+    let before = *message;
+    let bytes = take_bytes(message, tag)?;
+    ends_as_written(before, message.len().checked_add(bytes.len())?).then_some(bytes)
+}
+
+/// Whether the last byte in front of the `rest` bytes at the end of `message` is not zero.
+#[inline]
+fn ends_as_written(message: &[u8], rest: usize) -> bool {
+    let taken = message.len().checked_sub(rest).and_then(|taken| taken.checked_sub(1));
+    taken.and_then(|last| message.get(last)).is_none_or(|last| *last != 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,6 +221,13 @@ mod tests {
             assert_eq!(with(more), AsWritten::No, "{more:02x?}");
         }
         assert_eq!(form(b"\x38\x01\x0a\x01k"), AsWritten::No);
+        // A number that is longer than it has to be, or zero, which would not be there.
+        for more in [&b"\x30\x80\x00"[..], b"\x30\x00", b"\x30\x85\x80\x00"] {
+            assert_eq!(with(more), AsWritten::No, "{more:02x?}");
+        }
+        for message in [&b"\x0a\x81\x00k"[..], b"\x0a\x00", b"\x0a\x01k\x2a\x00"] {
+            assert_eq!(form(message), AsWritten::No, "{message:02x?}");
+        }
     }
 
     #[test]
