@@ -136,7 +136,7 @@ impl HistoryFaultKind {
             }
             Self::Form => (
                 "the six fields that a record has, in order".into(),
-                "a field that etcd does not know, or another order: a field may be missing".into(),
+                "a field that etcd does not know, another order, or a number longer than it has to be: a field may be missing".into(),
             ),
             Self::MoreFields => (
                 "the six fields that a record has".into(),
