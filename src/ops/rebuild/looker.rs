@@ -24,8 +24,8 @@ use super::concerns::{Bereft, Concern, ConcernLog, Concerns};
 pub(super) struct Lost {
     uids: Vec<u64>,
     claims: Vec<u64>,
-    namespaces: Vec<u64>,
-    definitions: Vec<u64>,
+    /// Namespaces, and definitions of custom resources.
+    containers: Vec<u64>,
     unreadable: u64,
 }
 
@@ -33,21 +33,19 @@ impl Lost {
     pub(super) fn join(&mut self, part: Self) {
         self.uids.extend(part.uids);
         self.claims.extend(part.claims);
-        self.namespaces.extend(part.namespaces);
-        self.definitions.extend(part.definitions);
+        self.containers.extend(part.containers);
         self.unreadable = self.unreadable.saturating_add(part.unreadable);
     }
 
     fn is_empty(&self) -> bool {
-        [&self.uids, &self.claims, &self.namespaces, &self.definitions].iter().all(|list| list.is_empty())
+        [&self.uids, &self.claims, &self.containers].iter().all(|list| list.is_empty())
     }
 }
 
 /// The same, to look things up in.
 struct Gone {
     uids: HashSet<u64>,
-    namespaces: HashSet<u64>,
-    definitions: HashSet<u64>,
+    containers: HashSet<u64>,
 }
 
 /// What a first look at the objects that stay came to.
@@ -146,24 +144,13 @@ impl<'r> Looker<'r> {
         settings: &Settings<'_>,
     ) -> Missed {
         let set = |list: &[u64]| list.iter().copied().collect();
-        let gone = Gone {
-            uids: set(&lost.uids),
-            namespaces: set(&lost.namespaces),
-            definitions: set(&lost.definitions),
-        };
+        let gone = Gone { uids: set(&lost.uids), containers: set(&lost.containers) };
         let mut all = Missed::default();
-        keyspace.in_file_order(
-            settings.threads,
-            |run| {
-                let mut part = Missed::default();
-                let mut sight = self.sight();
-                for live in run.filter(stays) {
-                    if let Some(record) = live.record() {
-                        sight.miss(&record, &gone, &mut part);
-                    }
-                }
-                part
-            },
+        self.at_each(
+            keyspace,
+            stays,
+            settings,
+            |sight, record, part: &mut Missed| sight.miss(record, &gone, part),
             |part| all.join(part),
         );
         all
@@ -178,21 +165,38 @@ impl<'r> Looker<'r> {
         settings: &Settings<'_>,
     ) -> Dependents {
         let mut all = Dependents::default();
-        keyspace.in_file_order(
-            settings.threads,
-            |run| {
-                let mut part = Dependents::default();
-                let mut sight = self.sight();
-                for live in run.filter(stays) {
-                    if let Some(record) = live.record() {
-                        sight.relate(&record, containers, &mut part);
-                    }
-                }
-                part
-            },
+        self.at_each(
+            keyspace,
+            stays,
+            settings,
+            |sight, record, part: &mut Dependents| sight.relate(record, containers, part),
             |part| all.join(part),
         );
         all
+    }
+
+    /// Looks at each key that stays, in runs whose parts are joined in the order of the
+    /// file.
+    fn at_each<P: Default + Send>(
+        &self,
+        keyspace: &Keyspace<'_>,
+        stays: &(dyn Fn(&LiveKey<'_>) -> bool + Sync),
+        settings: &Settings<'_>,
+        look: impl Fn(&mut Sight<'_, 'r>, &Record<'_>, &mut P) + Sync,
+        join: impl FnMut(P) + Send,
+    ) {
+        keyspace.in_file_order(
+            settings.threads,
+            |run| {
+                let mut part = P::default();
+                let mut sight = self.sight();
+                for record in run.filter(stays).filter_map(|live| live.record()) {
+                    look(&mut sight, &record, &mut part);
+                }
+                part
+            },
+            join,
+        );
     }
 
     fn hash(&self, text: &str) -> u64 {
@@ -210,26 +214,34 @@ impl<'r> Looker<'r> {
         Some(self.claim(&namespace, &String::from_utf8_lossy(object.name)))
     }
 
-    /// What deletes all that is in it if it goes, as [`contained_in`](Self::contained_in)
-    /// names it: a `Namespace`, a definition of custom resources.
+    /// What deletes all that is in it if it goes, or makes it useless: a `Namespace`, a
+    /// definition of custom resources.
     fn container(&self, key: &RegistryKey<'_>) -> Option<u64> {
         let name = String::from_utf8_lossy(key.object()?.name);
         if is_core(key, b"namespaces") {
-            Some(self.hasher.hash_one(("namespace", name)))
+            Some(self.namespace(&name))
         } else if is_definition(key) {
-            Some(self.hasher.hash_one(("definition", name)))
+            Some(self.definition(&name))
         } else {
             None
         }
     }
 
+    /// A namespace as a [`container`](Self::container).
+    fn namespace(&self, name: &str) -> u64 {
+        self.hasher.hash_one(("namespace", name))
+    }
+
+    /// A definition as one, by its name, which is that of its type.
+    fn definition(&self, name: &str) -> u64 {
+        self.hasher.hash_one(("definition", name))
+    }
+
     /// The namespace and the definition that an object goes with.
     fn contained_in(&self, key: &RegistryKey<'_>) -> Vec<u64> {
         let Some(object) = key.object() else { return Vec::new() };
-        let namespace = object.namespace.map(String::from_utf8_lossy);
-        let namespace = namespace.map(|name| self.hasher.hash_one(("namespace", name)));
-        let definition = self.hasher.hash_one(("definition", TypeKey::of(key).name()));
-        namespace.into_iter().chain([definition]).collect()
+        let namespace = object.namespace.map(|name| self.namespace(&String::from_utf8_lossy(name)));
+        namespace.into_iter().chain([self.definition(&TypeKey::of(key).name())]).collect()
     }
 }
 
@@ -266,14 +278,7 @@ impl<'l> Sight<'l, '_> {
         let looker = self.looker;
         let key = self.key(record);
         lost.claims.extend(looker.claim_of(&key));
-        if let Some(object) = key.object() {
-            let name = String::from_utf8_lossy(object.name);
-            if is_core(&key, b"namespaces") {
-                lost.namespaces.push(looker.hash(&name));
-            } else if is_definition(&key) {
-                lost.definitions.push(looker.hash(&name));
-            }
-        }
+        lost.containers.extend(looker.container(&key));
         let read = self.read(record, |object| {
             let uid = object.text(&["metadata", "uid"]);
             if !uid.is_empty() {
@@ -287,19 +292,15 @@ impl<'l> Sight<'l, '_> {
     fn miss(&mut self, record: &Record<'_>, gone: &Gone, missed: &mut Missed) {
         let looker = self.looker;
         let key = self.key(record);
-        if let Some(object) = key.object() {
-            if let Some(namespace) = object.namespace.filter(|_| !gone.namespaces.is_empty()) {
-                let namespace = String::from_utf8_lossy(namespace);
-                if gone.namespaces.contains(&looker.hash(&namespace)) {
-                    missed.without_namespace.add(namespace.into_owned(), 1);
-                }
+        if let Some(object) = key.object().filter(|_| !gone.containers.is_empty()) {
+            if let Some(namespace) = object.namespace.map(String::from_utf8_lossy)
+                && gone.containers.contains(&looker.namespace(&namespace))
+            {
+                missed.without_namespace.add(namespace.into_owned(), 1);
             }
-            if !gone.definitions.is_empty() {
-                // A definition's name is that of its type.
-                let name = TypeKey::of(&key).name();
-                if gone.definitions.contains(&looker.hash(&name)) {
-                    missed.without_definition.add(name, 1);
-                }
+            let of_type = TypeKey::of(&key).name();
+            if gone.containers.contains(&looker.definition(&of_type)) {
+                missed.without_definition.add(of_type, 1);
             }
         }
         if is_core(&key, b"persistentvolumes") {
@@ -323,12 +324,9 @@ impl<'l> Sight<'l, '_> {
             offset: record.offset,
             uid: None,
             owners: Vec::new(),
-            holds: None,
+            holds: looker.container(&key).filter(|_| containers),
             held_by: if containers { looker.contained_in(&key) } else { Vec::new() },
         };
-        if containers {
-            dependent.holds = looker.container(&key);
-        }
         self.read(record, |object| {
             let uid = object.text(&["metadata", "uid"]);
             dependent.uid = (!uid.is_empty()).then(|| looker.hash(uid));

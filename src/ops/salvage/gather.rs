@@ -9,7 +9,7 @@ use super::super::verify;
 use super::base::Start;
 use super::facts::Look;
 use super::found::{Found, Origin};
-use super::history::{self, Compacted, History};
+use super::history::{self, History};
 use super::missing::Missing;
 use super::outdated;
 use super::outside::{Outside, Tree, refound, spans};
@@ -75,13 +75,12 @@ impl<'a> Salvage<'a> {
             records.sort_unstable_by_key(Found::rank);
         }
         merge(&mut records, file);
-        let (at, known) = small.compacted();
-        let compacted = Compacted { at, known };
+        let compacted = small.compacted();
         let mut history = history::make(records, &look, compacted, outside.records == 0, threads);
         outside.lose_torn(file, &mut history);
         let values = Values::read(&history.records, &look, threads);
         small.leases(&values.leases);
-        if history.compact != at || outside.records > 0 && at > 0 {
+        if history.compact != compacted.at || outside.records > 0 && compacted.at > 0 {
             small.compact(history.compact);
         }
         small.order_compactions();
@@ -103,8 +102,8 @@ impl<'a> Salvage<'a> {
             proven_gone: outside.proven_gone,
             dropped: history.dropped,
             revision: history.revision,
-            compact_before: at,
-            compact_known: known,
+            compact_before: compacted.at,
+            compact_known: compacted.known,
             compact_after: history.compact,
             outdated: outdated::outdated(&history, &spans, file),
             spans,
@@ -171,15 +170,9 @@ impl<'a> Followed<'a> {
         if !records.is_sorted_by_key(Found::rank) {
             records.sort_unstable_by_key(Found::rank);
         }
-        let (at, known) = small.compacted();
-        let compacted = Compacted { at, known };
+        let compacted = small.compacted();
         let missing = Missing::of(&records, &survey, look, compacted, start.perhaps_newer);
         Self { start, surveyor, small, records, foreign, survey, again, missing, found: false }
-    }
-
-    fn compacted(&self) -> Compacted {
-        let (at, known) = self.small.compacted();
-        Compacted { at, known }
     }
 
     fn search<'s>(&'s self, file: &'a [u8], threads: NonZeroUsize) -> Search<'s, 'a> {
@@ -200,7 +193,7 @@ impl<'a> Followed<'a> {
         let lacks_nothing = |other: &Self| {
             let last = |records: &[Found]| records.last().map(Found::revision);
             let is_newest = last(&other.records) >= last(&self.records);
-            let is_full = Missing::of(&other.records, &other.survey, look, other.compacted(), false);
+            let is_full = Missing::of(&other.records, &other.survey, look, other.small.compacted(), false);
             is_newest && other.survey.is_whole() && other.again.is_empty() && is_full.is_empty()
         };
         if self.start.perhaps_newer {

@@ -160,7 +160,7 @@ impl Small<'_> {
     /// A compaction is asked for, then done. Where only one of the two is known, or they
     /// contradict each other, etcd is told that the later one was both.
     pub(super) fn order_compactions(&mut self) {
-        let (at, _) = self.compacted();
+        let at = self.compacted().at;
         let scheduled = self.compaction(schema::SCHEDULED_COMPACT).unwrap_or(0);
         let finished = self.compaction(schema::FINISHED_COMPACT).unwrap_or(0);
         if finished > scheduled {

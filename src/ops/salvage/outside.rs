@@ -82,7 +82,7 @@ impl Outside {
         }
         let mut found = std::mem::take(&mut remains.records);
         // Above the compact revision nothing was ever removed.
-        let (at, known) = small.compacted();
+        let Compacted { at, known } = small.compacted();
         let spared =
             |found: &Found| known && found.revision().main > at && Missing::one_has(missing, found.order());
         let proven_gone = prove(&mut found, &remains, file, &image, spared);

@@ -12,6 +12,7 @@ use crate::etcd::remnant::{EntryKind, Form, Spot};
 use crate::etcd::revision::{Revision, RevisionKey};
 use crate::etcd::schema;
 
+use super::history::Compacted;
 use super::remains::RootLeaf;
 use super::report::{BrokenEntry, BucketState, Log, SmallBucket};
 
@@ -174,10 +175,10 @@ impl<'a> Small<'a> {
         self.buckets.get(bucket)?.1.get(key).map(AsRef::as_ref)
     }
 
-    /// The compact revision, 0 for none, and whether it is sure.
-    pub(super) fn compacted(&self) -> (i64, bool) {
+    /// The compact revision.
+    pub(super) fn compacted(&self) -> Compacted {
         let at = self.compaction(schema::SCHEDULED_COMPACT).max(self.compaction(schema::FINISHED_COMPACT));
-        (at.unwrap_or(0), self.compaction_is_whole)
+        Compacted { at: at.unwrap_or(0), known: self.compaction_is_whole }
     }
 
     /// The main revision that an entry of bucket `meta` names.
