@@ -189,10 +189,12 @@ fn a_former_member_and_a_former_user_are_found() {
         client.ask(&["role", "add", &role]);
         client.ask(&["role", "grant-permission", &role, "read", "/app/", "--prefix=true"]);
         let member = format!("{id:x}");
+        // What only an entry holds: its key with the start of its value behind it. Of a role that start
+        // is all that is sure, for what it permits comes later and may be in a commit of its own.
         let removals: [(&str, &str, String, &[&str]); 3] = [
-            ("member", &member, format!("{{\"id\":{id},"), &["member", "remove", &member]),
-            ("user", &user, format!("\x0a\x06{user}\x12\x3c$2a$"), &["user", "delete", &user]),
-            ("role", &role, format!("\x0a\x07{role}\x12"), &["role", "delete", &role]),
+            ("member", &member, format!("{member}{{\"id\":{id},"), &["member", "remove", &member]),
+            ("user", &user, format!("{user}\x0a\x06{user}\x12\x3c$2a$"), &["user", "delete", &user]),
+            ("role", &role, format!("{role}\x0a\x07{role}"), &["role", "delete", &role]),
         ];
         for (kind, key, bytes, command) in removals {
             client.ask(command);
