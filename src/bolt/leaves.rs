@@ -7,7 +7,7 @@ use super::db::Db;
 use super::fault::{Excerpt, Fault, FaultKind, Place};
 use super::page::{LeafElement, Page, PageFlags};
 use super::page_set::PageSet;
-use super::tree::MAX_DEPTH;
+use super::tree::{Bounds, MAX_DEPTH};
 use super::walk::top_level_elements;
 use super::{Image, PageId};
 
@@ -18,18 +18,26 @@ enum Direction {
 }
 
 /// Yields the elements of one leaf after the other, in the order of the page
-/// within each. A page that cannot be read, or does not have all its elements, is a
-/// fault, and the other leaves follow nevertheless. Keys are not checked against their
-/// neighbours.
+/// within each. A page that cannot be read, does not have all its elements, or stands
+/// where its keys do not belong, is a fault, and the other leaves follow nevertheless.
+/// Keys inside a page are not checked against their neighbours.
 pub struct Leaves<'a> {
     image: Image<'a>,
     direction: Direction,
     /// Pages seen, so that a cycle ends.
     seen: PageSet,
-    /// Branches on the way, each with the number of children still to visit.
-    stack: Vec<(Page<'a>, u32)>,
+    /// Branches on the way.
+    stack: Vec<Frame<'a>>,
     start: Option<BucketRoot<'a>>,
     bucket: std::sync::Arc<[u8]>,
+}
+
+/// A branch on the way to a leaf.
+struct Frame<'a> {
+    page: Page<'a>,
+    /// The number of children still to visit.
+    left: u32,
+    bounds: Bounds<'a>,
 }
 
 impl std::fmt::Debug for Leaves<'_> {
@@ -99,18 +107,24 @@ impl<'a> Leaves<'a> {
 
     /// Visits a page: the elements of a leaf, or `None` for a branch, which is
     /// now on the stack.
-    fn visit(&mut self, id: PageId) -> Result<Option<Vec<LeafElement<'a>>>, Box<Fault>> {
+    fn visit(&mut self, id: PageId, bounds: Bounds<'a>) -> Result<Option<Vec<LeafElement<'a>>>, Box<Fault>> {
         let page = self.image.page(id).map_err(|kind| self.fault(id, kind))?;
         if !self.seen.insert(id) {
             return Err(self.fault(id, FaultKind::MultipleReferences { shared: id }));
         }
         match page.flags {
-            PageFlags::LEAF => self.elements(&page).map(Some),
+            PageFlags::LEAF => {
+                let elements = self.elements(&page)?;
+                for element in elements.first().into_iter().chain(elements.last()) {
+                    bounds.check(element.key()).map_err(|kind| self.fault(id, kind))?;
+                }
+                Ok(Some(elements))
+            }
             PageFlags::BRANCH if self.stack.len() >= MAX_DEPTH as usize => {
                 Err(self.fault(id, FaultKind::TooDeep { limit: MAX_DEPTH }))
             }
             PageFlags::BRANCH => {
-                self.stack.push((page, u32::from(page.count)));
+                self.stack.push(Frame { page, left: u32::from(page.count), bounds });
                 Ok(None)
             }
             flags => Err(self.fault(id, FaultKind::PageType { flags })),
@@ -143,7 +157,7 @@ impl<'a> Iterator for Leaves<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut visited = match self.start.take() {
-            Some(BucketRoot::Tree(root)) => self.visit(root),
+            Some(BucketRoot::Tree(root)) => self.visit(root, Bounds::default()),
             Some(BucketRoot::Inline { bytes, offset }) => {
                 let page = Bucket::inline_page(bytes, offset).map_err(|kind| self.fault(PageId(0), kind));
                 page.and_then(|page| self.elements(&page)).map(Some)
@@ -156,22 +170,36 @@ impl<'a> Iterator for Leaves<'a> {
                 Ok(None) => {}
                 Err(fault) => return Some(Err(fault)),
             }
-            let (page, left) = self.stack.last_mut()?;
-            let Some(index) = left.checked_sub(1) else {
+            let frame = self.stack.last_mut()?;
+            let Some(left) = frame.left.checked_sub(1) else {
                 self.stack.pop();
                 visited = Ok(None);
                 continue;
             };
-            *left = index;
-            let page = *page;
+            frame.left = left;
+            let count = u32::from(frame.page.count);
             let index = match self.direction {
-                Direction::Backward => index,
-                Direction::Forward => u32::from(page.count).saturating_sub(index).saturating_sub(1),
+                Direction::Backward => left,
+                Direction::Forward => count.saturating_sub(left).saturating_sub(1),
             };
-            visited = match page.branch_element(index) {
-                Ok(element) => self.visit(element.child),
-                Err(kind) => Err(self.fault(page.id, kind)),
+            let id = frame.page.id;
+            visited = match frame.child(index) {
+                Ok((child, bounds)) => self.visit(child, bounds),
+                Err(kind) => Err(self.fault(id, kind)),
             };
         }
+    }
+}
+
+impl<'a> Frame<'a> {
+    /// A child, and the keys that it may hold.
+    fn child(&self, index: u32) -> Result<(PageId, Bounds<'a>), FaultKind> {
+        let element = self.page.branch_element(index)?;
+        self.bounds.check(element.key)?;
+        let next = index.saturating_add(1);
+        let behind = (next < u32::from(self.page.count)).then(|| self.page.branch_element(next));
+        // One that cannot be read is a fault of its own.
+        let upper = behind.and_then(Result::ok).map(|element| element.key).or(self.bounds.upper);
+        Ok((element.child, Bounds { lower: Some(element.key), upper }))
     }
 }

@@ -31,6 +31,19 @@ impl Bounds<'_> {
     pub(crate) fn range(&self) -> Box<KeyRange> {
         Box::new(KeyRange { lower: self.lower.map(Excerpt::of), upper: self.upper.map(Excerpt::of) })
     }
+
+    /// What is wrong with a page that holds `key`.
+    pub(crate) fn check(&self, key: &[u8]) -> Result<(), FaultKind> {
+        match (self.lower, self.upper) {
+            (Some(lower), _) if key < lower => {
+                Err(FaultKind::KeyBelowParent { separator: Excerpt::of(lower), key: Excerpt::of(key) })
+            }
+            (_, Some(upper)) if key >= upper => {
+                Err(FaultKind::KeyAboveParent { separator: Excerpt::of(upper), key: Excerpt::of(key) })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A piece of a tree as [`quick`] lists it: not yet looked at.

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use super::history::{HistoryFaultKind, HistoryLog, Lives};
 use super::keyspace::Succession;
-use super::present::Presence;
+use super::present::Hole;
 use super::record::Record;
 use super::revision::Revision;
 
@@ -49,15 +49,11 @@ impl LivesLog {
         !gaps.has_transactions && !gaps.is_cut && self.proven >= gaps.missing
     }
 
-    /// Takes back the revisions that were missed in order, for those that are nowhere. Where
-    /// records were met in another order than they were written, no life was followed.
-    pub(crate) fn correct(&mut self, presence: &Presence) {
-        if presence.goes_back {
-            *self = Self { gaps: std::mem::take(&mut self.gaps), ..Self::default() };
-        }
+    /// Takes back the revisions that were missed in order, for those that are nowhere.
+    pub(crate) fn correct(&mut self, nowhere: &[Hole]) {
         let gaps = &mut self.gaps;
         *gaps = Gaps { newest: gaps.newest, has_transactions: gaps.has_transactions, ..Gaps::default() };
-        for lost in presence.holes.iter().filter_map(|hole| hole.rule.lost(hole.revision.main)) {
+        for lost in nowhere.iter().filter_map(|hole| hole.rule.lost(hole.revision.main)) {
             gaps.lose(lost.first, lost.last, lost.part);
         }
     }

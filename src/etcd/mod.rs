@@ -21,6 +21,7 @@ mod go_text;
 mod go_url;
 pub mod hash_kv;
 pub mod history;
+pub(crate) mod in_order;
 pub mod key_value;
 pub mod keyspace;
 pub mod lease;

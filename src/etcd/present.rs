@@ -39,19 +39,9 @@ pub(crate) struct Hole {
     pub(crate) rule: HistoryFaultKind,
 }
 
-/// What is known of all revisions together.
-#[derive(Debug, Default)]
-pub(crate) struct Presence {
-    /// Those that are missing.
-    pub(crate) holes: Vec<Hole>,
-    /// Whether any stands behind a later one, so that what is told of one record after the
-    /// other is told of the wrong ones.
-    pub(crate) goes_back: bool,
-}
-
 /// The revisions above the compact one that are nowhere in bucket `key` of `db`. What cannot
 /// be read fills a hole only if it is to `count`.
-pub(crate) fn presence(db: &Db<'_>, order: RevisionOrder, count: Unread, threads: NonZeroUsize) -> Presence {
+pub(crate) fn nowhere(db: &Db<'_>, order: RevisionOrder, count: Unread, threads: NonZeroUsize) -> Vec<Hole> {
     let options = WalkOptions { threads, only: Some(&[KEY]), progress: None };
     let (runs, _) = walk(db, &Present { compact: order.compact, count }, &options);
     runs.judge(order)
@@ -99,13 +89,7 @@ impl Runs {
         }
     }
 
-    fn judge(mut self, order: RevisionOrder) -> Presence {
-        let mut before: Option<Revision> = None;
-        let goes_back = self.runs.iter().any(|run| {
-            let is_behind = before.is_some_and(|before| run.first < before);
-            before = before.max(Some(run.last));
-            is_behind
-        });
+    fn judge(mut self, order: RevisionOrder) -> Vec<Hole> {
         let newest = self.runs.iter().map(|run| run.last.main).max().unwrap_or(0);
         for (main, offset) in self.loose.drain(..).filter(|(main, _)| *main < newest) {
             let first = Revision { main, sub: 0 };
@@ -126,7 +110,7 @@ impl Runs {
             }
             previous = previous.max(Some(run.last));
         }
-        Presence { holes, goes_back }
+        holes
     }
 }
 
@@ -206,7 +190,7 @@ mod tests {
         let lost = |hole: &Hole| {
             hole.rule.lost(hole.revision.main).map(|lost| (lost.first, lost.last)).expect("a loss")
         };
-        runs.judge(RevisionOrder { compact }).holes.iter().map(lost).collect()
+        runs.judge(RevisionOrder { compact }).iter().map(lost).collect()
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::bolt::{Db, Excerpt, FaultLog, WalkReport, bucket_names};
 use crate::etcd::credible::{MissingLog, RecordLog};
 use crate::etcd::history::LostRevisions;
-use crate::etcd::present::{Unread, is_out_of_order, presence};
+use crate::etcd::present::{Unread, is_out_of_order, nowhere};
 use crate::etcd::revision::RevisionKey;
 use crate::etcd::schema;
 use crate::etcd::state::State;
@@ -30,7 +30,7 @@ impl Damage {
             && is_out_of_order(&tree)
             && let Some(order) = State::read(db).judge().order
         {
-            records.missing = MissingLog::of(&presence(db, order, Unread::Count, settings.threads).holes);
+            records.missing = MissingLog::of(&nowhere(db, order, Unread::Count, settings.threads));
         }
         let spans = lost_revisions(&tree);
         records.missing.retain(|hole| {

@@ -3,17 +3,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::bolt::{Db, walk};
-use crate::etcd::credible::{Answered, Credible};
+use crate::bolt::Db;
 use crate::etcd::record::{Record, RecordFold};
 use crate::kube::encryption::{KeyId, Keyring, Why, kms};
 use crate::kube::envelope::{Encrypted, Provider};
 use crate::kube::registry_key::{Prefixes, RegistryKey};
 
-use super::damage::damage;
-use super::hashkv::bearings;
-use super::keys::options;
 use super::list::{Listed, Selection, TypeKey, list};
+use super::records::{Answer, ask};
 use super::{Damage, OpError, Settings};
 
 /// What to look at.
@@ -143,10 +140,8 @@ impl Report<'_> {
 pub fn audit<'a>(db: &Db<'a>, request: &Request<'_>, settings: &Settings<'_>) -> Result<Report<'a>, OpError> {
     let auditor = Auditor { prefixes: &request.prefixes, keyring: request.keyring };
     let (tally, revision, damage) = if request.all_revisions {
-        let (window, judge) = bearings(db, settings);
-        let fold = Credible { fold: auditor, judge };
-        let (Answered { total: tally, log, .. }, report) = walk(db, &fold, &options(settings));
-        (tally, window.current, damage(db, report, log, settings)?)
+        let Answer { total, revision, damage, .. } = ask(db, None, settings, |_| auditor)?;
+        (total, revision, damage)
     } else {
         let selection = Selection { prefixes: request.prefixes.clone(), ..Selection::default() };
         let listing = list(db, &selection, settings)?;

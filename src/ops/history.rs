@@ -2,8 +2,7 @@
 
 use memchr::memmem;
 
-use crate::bolt::{Db, walk};
-use crate::etcd::credible::{Answered, Credible};
+use crate::bolt::Db;
 use crate::etcd::hash_kv::Window;
 use crate::etcd::record::{Record, RecordFold};
 use crate::kube::changes::{Change, changes};
@@ -15,11 +14,9 @@ use crate::kube::registry_key::Prefixes;
 use crate::kube::unix_time::UnixTime;
 use crate::kube::value::Value;
 
-use super::damage::damage;
-use super::hashkv::bearings;
-use super::keys::options as walk_options;
 use super::objects::StoredObject;
 use super::reader::{Buffer, Outcome, Reader, Unreadable};
+use super::records::{Answer, ask};
 use super::{Damage, OpError, Settings};
 
 /// All records of a key.
@@ -84,11 +81,8 @@ pub fn history<'a>(
     keys: &[Vec<u8>],
     settings: &Settings<'_>,
 ) -> Result<KeyHistory<'a>, OpError> {
-    let (window, judge) = bearings(db, settings);
-    let fold = Credible { fold: OfKeys(keys), judge };
-    let (Answered { total: found, log, .. }, report) = walk(db, &fold, &walk_options(settings));
-    let damage = damage(db, report, log, settings)?;
-    Ok(KeyHistory { records: found, window, damage })
+    let Answer { total: records, window, damage, .. } = ask(db, None, settings, |_| OfKeys(keys))?;
+    Ok(KeyHistory { records, window, damage })
 }
 
 struct OfKeys<'k>(&'k [Vec<u8>]);

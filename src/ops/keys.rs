@@ -2,16 +2,14 @@
 
 use std::num::NonZeroUsize;
 
-use crate::bolt::{Db, FileOffset, WalkOptions, sample, walk};
-use crate::etcd::credible::{Answered, Credible};
+use crate::bolt::{Db, FileOffset, sample};
 use crate::etcd::hash_kv::Window;
 use crate::etcd::key_value::KeyValue;
 use crate::etcd::keyspace::{Keyspace, KeyspaceFold, LiveKey};
 use crate::etcd::schema;
 use crate::etcd::sorted::Ranges;
 
-use super::damage::damage;
-use super::hashkv::bearings;
+use super::records::{Answer, ask};
 use super::{Damage, OpError, Settings};
 
 /// The live keys of a store at a revision.
@@ -37,18 +35,11 @@ pub fn keys<'a>(
     revision: Option<i64>,
     settings: &Settings<'_>,
 ) -> Result<KeyListing<'a>, OpError> {
-    let (window, judge) = bearings(db, settings);
-    let revision = window.resolve(revision)?;
-    let fold = KeyspaceFold::new(db.image).at(revision).in_ranges(ranges(db)).with_prefixes(prefixes);
-    let fold = Credible { fold, judge };
-    let (Answered { total: keyspace, log, .. }, report) = walk(db, &fold, &options(settings));
-    let damage = damage(db, report, log, settings)?;
+    let question = |revision| {
+        KeyspaceFold::new(db.image).at(revision).in_ranges(ranges(db)).with_prefixes(prefixes.clone())
+    };
+    let Answer { total: keyspace, revision, window, damage } = ask(db, revision, settings, question)?;
     Ok(KeyListing { keyspace, revision, window, damage })
-}
-
-/// The records, and what says which revisions there are.
-pub(super) fn options<'s>(settings: &Settings<'s>) -> WalkOptions<'s> {
-    WalkOptions { only: Some(&[schema::KEY, schema::META]), ..settings.walk() }
 }
 
 /// Ranges of a few hundred or thousand keys each, by a sample of the records: what

@@ -2,15 +2,14 @@
 
 use std::collections::HashMap;
 
-use crate::bolt::{Db, leaves_backward, walk};
-use crate::etcd::credible::{Answered, Credible, Judge};
+use crate::bolt::{Db, leaves_backward};
+use crate::etcd::credible::Judge;
 use crate::etcd::history::Placed;
 use crate::etcd::record::{Record, RecordFold};
 use crate::etcd::schema;
 
-use super::damage::damage;
 use super::hashkv::bearings;
-use super::keys::options;
+use super::records::{Answer, ask};
 use super::{Damage, OpError, Settings};
 
 /// The state of one key.
@@ -69,17 +68,17 @@ pub fn any_of<'a>(
     revision: Option<i64>,
     settings: &Settings<'_>,
 ) -> Result<States<'a>, OpError> {
-    let (window, judge) = bearings(db, settings);
-    let revision = window.resolve(revision)?;
-    let wanted = Wanted::new(things, revision);
     // That a file is cut short is known at once and not passed over.
-    let whole = db.missing_bytes() == 0;
-    if let Some(newest) = whole.then(|| wanted.among_newest(db, judge)).flatten() {
-        return Ok(States { newest, revision, damage: Damage::default() });
+    if db.missing_bytes() == 0 {
+        let (window, judge) = bearings(db, settings);
+        if let Ok(revision) = window.resolve(revision)
+            && let Some(newest) = Wanted::new(things, revision).among_newest(db, judge)
+        {
+            return Ok(States { newest, revision, damage: Damage::default() });
+        }
     }
-    let fold = Credible { fold: wanted, judge };
-    let (Answered { total: newest, log, .. }, report) = walk(db, &fold, &options(settings));
-    let damage = damage(db, report, log, settings)?;
+    let question = |revision| Wanted::new(things, revision);
+    let Answer { total: newest, revision, damage, .. } = ask(db, revision, settings, question)?;
     Ok(States { newest, revision, damage })
 }
 

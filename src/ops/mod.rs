@@ -20,6 +20,7 @@ pub mod objects;
 pub mod pages;
 pub mod reader;
 pub mod rebuild;
+mod records;
 pub mod release;
 pub mod repack;
 pub mod restore;

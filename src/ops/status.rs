@@ -20,6 +20,7 @@ use super::damage::damage;
 use super::dating::{DATED_AMONG, DatedWrite, newest_write};
 use super::digest::{self, Content};
 use super::member_list::{self, MembersReport};
+use super::records::in_order;
 use super::{Damage, OpError, Settings, prepare};
 
 /// What `etcdutl snapshot status` 3.6 prints.
@@ -47,7 +48,10 @@ pub fn figures(snapshot: &Snapshot, settings: &Settings<'_>) -> Result<(Figures,
     let state = State::read(&db);
     let fold = Credible { fold: KeyspaceFold::new(db.image), judge: state.judge() };
     let ((hash, answered), report) = walk(&db, &(StatusHash, fold), &settings.walk());
-    let Answered { total: keyspace, log, .. } = answered;
+    let Answered { total: mut keyspace, log, .. } = answered;
+    if let Some(in_order) = in_order(&db, state.judge(), &report.faults, settings) {
+        keyspace = in_order.ask(&db.image, &KeyspaceFold::new(db.image));
+    }
     let damage = damage(&db, report, log, settings)?;
     snapshot.source().finish()?;
     Ok((of(&db, &state, hash.value(), &keyspace), damage))
@@ -137,13 +141,16 @@ pub fn status(snapshot: &Snapshot, prefixes: &Prefixes, settings: &Settings<'_>)
     let db = snapshot.db()?;
     let bytes = snapshot.source().bytes();
     let state = State::read(&db);
+    let question = || (KeyspaceFold::new(db.image), Latest { keep: DATED_AMONG });
     let (hashed, (walked, report)) =
         digest::alongside(snapshot.source(), &db, Content::IfStored, settings, |threads| {
-            let fold = (KeyspaceFold::new(db.image), Latest { keep: DATED_AMONG });
-            let records = Credible { fold, judge: state.judge() };
+            let records = Credible { fold: question(), judge: state.judge() };
             walk(&db, &(StatusHash, records), &WalkOptions { threads, ..settings.walk() })
         });
-    let (hash, Answered { total: (keyspace, latest), log, .. }) = walked;
+    let (hash, Answered { total: (mut keyspace, mut latest), log, .. }) = walked;
+    if let Some(in_order) = in_order(&db, state.judge(), &report.faults, settings) {
+        (keyspace, latest) = in_order.ask(&db.image, &question());
+    }
     let leases = report.buckets.iter().find(|bucket| bucket.depth == 0 && bucket.name == schema::LEASE);
     let leases = leases.map_or(0, |bucket| bucket.keys);
     let pages = report.pages;

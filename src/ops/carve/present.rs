@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::bolt::{Db, LeafIndex, walk};
+use crate::etcd::in_order::InOrder;
 use crate::etcd::record::{Record, RecordFold, Records};
 use crate::etcd::remnant::{Form, Remnant, Spot};
 use crate::etcd::revision::{Revision, RevisionKey};
 use crate::etcd::schema;
+use crate::etcd::state::State;
 
 use super::super::Settings;
-use super::super::keys::options;
+use super::super::records::options;
 use super::found::{Found, Relation};
 
 /// The tree, ready to be asked.
@@ -80,8 +82,11 @@ pub(super) fn relate(
     let alive = if keys.is_empty() {
         Vec::new()
     } else {
-        let fold = Alive { keys: &keys };
-        walk(&present.db, &Records(fold), &options(settings)).0.0
+        let alive = || Alive { keys: &keys };
+        let ((total, _), report) = walk(&present.db, &Records(alive()), &options(settings));
+        let judge = State::read(&present.db).judge();
+        let in_order = InOrder::where_needed(&present.db, judge, &report.faults, &settings.walk());
+        in_order.map_or(total, |in_order| in_order.ask(&present.db.image, &alive()))
     };
     // What is lost of a damaged tree may be what is looked for.
     let gone = if is_sound { Relation::Deleted } else { Relation::Unknown };

@@ -23,9 +23,10 @@ use std::sync::Arc;
 use crate::bolt::{Db, OpenError, PageCounts, WalkOptions, walk};
 use crate::etcd::gaps::LivesAcrossGaps;
 use crate::etcd::history::RevisionOrder;
+use crate::etcd::in_order::InOrder;
 use crate::etcd::keyspace::KeyspaceFold;
 use crate::etcd::line::EtcdLine;
-use crate::etcd::present::{Unread, is_out_of_order, presence};
+use crate::etcd::present::{Unread, is_out_of_order, nowhere};
 use crate::etcd::record::Records;
 use crate::etcd::schema::KEY;
 use crate::etcd::snapshot::{DigestVerdict, FileKind, Trailer, trailer};
@@ -264,18 +265,18 @@ fn check_content(
         keyring: options.keyring.as_deref(),
         which: options.values,
     };
-    let records = (
-        (RevisionOrder { compact }, Tombstones),
-        KeyspaceFold::new(db.image).watched_by(LivesAcrossGaps { compact }),
-        kubernetes,
-    );
+    let newest = || KeyspaceFold::new(db.image).watched_by(LivesAcrossGaps { compact });
+    let records = ((RevisionOrder { compact }, Tombstones), newest(), kubernetes);
     let walking = WalkOptions { threads, only: None, progress: Some(&settings.progress.pages) };
     let (((((mut order, deletions), mut keyspace, values), unreadable), leases), walked) =
         walk(db, &(Records(records), leases::Leases), &walking);
+    if let Some(in_order) = InOrder::where_needed(db, state.judge(), &walked.faults, &walking) {
+        keyspace = in_order.ask(&db.image, &newest());
+    }
     if is_out_of_order(&walked.faults) {
-        let presence = presence(db, RevisionOrder { compact }, Unread::Miss, threads);
-        order.correct(&db.image, &presence.holes);
-        keyspace.log.correct(&presence);
+        let holes = nowhere(db, RevisionOrder { compact }, Unread::Miss, threads);
+        order.correct(&db.image, &holes);
+        keyspace.log.correct(&holes);
     }
 
     tree::findings(&walked.faults, &mut findings);
