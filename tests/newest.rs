@@ -3,7 +3,11 @@
 
 mod support;
 
+use etcdsnap::etcd::snapshot::Snapshot;
 use etcdsnap::ops::verify::{Latest, Report};
+use etcdsnap::ops::{
+    Damage, OpError, Progress, Settings, hashkv, history, keys, lookup, member_list, status,
+};
 
 use support::store::{Store, put};
 use support::{
@@ -55,6 +59,37 @@ fn is_told(lines: &[String]) -> bool {
     lines.iter().any(|line| line.starts_with(CODE))
 }
 
+/// What each reader says of the damage that it skipped, or why it does not answer.
+fn readers(file: &[u8], skip_damaged: bool) -> Vec<Result<Damage, OpError>> {
+    let snapshot = Snapshot::from_source(ask::source(file)).expect("it opens");
+    let db = snapshot.db().expect("it opens");
+    let progress = Progress::default();
+    let settings = Settings { skip_damaged, ..Settings::new(&progress) };
+    let key = b"k07".to_vec();
+    vec![
+        keys::keys(&db, Vec::new(), None, &settings).map(|listing| listing.damage),
+        lookup::key(&db, &key, None, &settings).map(|state| state.damage),
+        history::history(&db, &[key], &settings).map(|history| history.damage),
+        status::figures(&snapshot, &settings).map(|(_, damage)| damage),
+        hashkv::hashkv(&snapshot, None, &settings).map(|report| report.damage),
+        member_list::members(&snapshot, &settings).map(|report| report.damage),
+    ]
+}
+
+/// Whether readers speak of the writes `lost`, if the tree they read ends at `tree`.
+fn readers_tell(file: &[u8], tree: Option<i64>, lost: (i64, i64)) {
+    for answer in readers(file, false) {
+        assert_eq!(answer.is_ok(), tree.is_none(), "{answer:?}");
+    }
+    for answer in readers(file, true) {
+        let told = answer.expect("an answer").newer;
+        assert_eq!(
+            told.map(|newer| (newer.tree, newer.first, newer.last)),
+            tree.map(|_| (tree, lost.0, lost.1))
+        );
+    }
+}
+
 /// Ways to break the meta at `page`, that is `meta`.
 fn broken(file: &[u8], page: usize, meta: MetaFields) -> Vec<Vec<u8>> {
     let at = page * PAGE;
@@ -81,11 +116,13 @@ fn the_last_commit_under_a_broken_meta_is_lost_and_told() {
         assert_eq!(affected.revisions, [(60, Some(61))]);
         assert_eq!(affected.lost.count, 2, "{affected:?}");
         assert!(ask::restore(&file, None).is_err(), "a restore says the same");
+        readers_tell(&file, Some(59), (60, 61));
     }
     // With the newer meta nothing is lost.
     for file in broken(&file, 1, older) {
         let (_, lines) = told(&file);
         assert!(!is_told(&lines), "{lines:?}");
+        readers_tell(&file, None, (0, 0));
     }
 }
 
@@ -122,6 +159,8 @@ fn records_are_missed_where_nothing_leads_to_any() {
     let affected = report.affected.expect("affected");
     assert!(affected.nothing_left && affected.latest == Latest::Affected, "{affected:?}");
     assert_eq!(affected.revisions, [(6, Some(61))], "up to the compact revision, 5, there may be less");
+    let unread = readers(&file, false).into_iter().filter_map(Result::err);
+    assert_eq!(unread.filter(|error| error.to_string().contains("revisions 6 to 61")).count(), 6);
     assert!(ask::restore(&file, None).is_err());
 
     // A root that lists nothing.
@@ -136,6 +175,7 @@ fn records_are_missed_where_nothing_leads_to_any() {
 
     // A store that nobody wrote to.
     let empty = Store { key: Vec::new(), ..store };
+    assert!(readers(&empty.build().file, false).iter().all(Result::is_ok));
     let (report, lines) = told(&empty.build().file);
     assert!(report.is_sound(), "{lines:?}");
 }

@@ -49,6 +49,11 @@ impl<'a> Image<'a> {
         self.retired
     }
 
+    /// The bytes of the file, without what is to be appended.
+    pub(crate) fn file(&self) -> &'a [u8] {
+        self.base
+    }
+
     /// Bytes per page.
     pub fn page_size(&self) -> PageSize {
         self.page_size

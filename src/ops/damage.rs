@@ -8,6 +8,7 @@ use crate::etcd::revision::RevisionKey;
 use crate::etcd::schema;
 use crate::etcd::state::State;
 
+use super::newer::{Newer, newer};
 use super::{OpError, Settings};
 
 /// Damage met on the way to an answer.
@@ -19,11 +20,13 @@ pub struct Damage {
     pub tree: FaultLog,
     /// Records that cannot be read or contradict themselves, and revisions that are missing.
     pub records: RecordLog,
+    /// Writes that are newer than all that was read, and that nothing leads to.
+    pub newer: Option<Newer>,
 }
 
 impl Damage {
-    /// What a walk over the records of `db` met. Revisions that are missing where the tree
-    /// is damaged are the same damage.
+    /// What a walk over the records of `db` met, and what it cannot meet. Revisions that are
+    /// missing where the tree is damaged are the same damage.
     pub(super) fn met(db: &Db<'_>, tree: FaultLog, mut records: RecordLog, settings: &Settings<'_>) -> Self {
         // What stands in another place is not missing.
         if records.missing.count > 0
@@ -38,7 +41,8 @@ impl Damage {
             let span = behind.checked_sub(1).and_then(|index| spans.get(index));
             !span.is_some_and(|(_, end)| end.is_none_or(|end| hole.last < end))
         });
-        Self { missing_bytes: db.missing_bytes(), tree, records }
+        let newer = newer(db, tree.is_empty(), &settings.walk()).map(|writes| writes.span);
+        Self { missing_bytes: db.missing_bytes(), tree, records, newer }
     }
 
     /// Whether there is none.
@@ -49,7 +53,8 @@ impl Damage {
     /// How many faults there are.
     pub fn len(&self) -> u64 {
         let RecordLog { unreadable, missing } = &self.records;
-        self.tree.len().saturating_add(unreadable.count).saturating_add(missing.count)
+        let records = unreadable.count.saturating_add(missing.count);
+        self.tree.len().saturating_add(records).saturating_add(u64::from(self.newer.is_some()))
     }
 
     /// Itself if there is none, or it is to be skipped and does not take all of
@@ -77,6 +82,8 @@ pub struct LeftOut {
     pub revisions: Vec<(i64, Option<i64>)>,
     /// Revisions that are missing where the tree has no fault.
     pub missing: Vec<LostRevisions>,
+    /// Writes that are newer than all that was read.
+    pub newer: Option<Newer>,
     /// Whether there is so much damage that not all of it was kept: then these are the
     /// least.
     pub more: bool,
@@ -101,6 +108,7 @@ impl Damage {
             records: unreadable.count,
             revisions: lost_revisions(&self.tree),
             missing: missing.first.clone(),
+            newer: self.newer,
             more,
             ..LeftOut::default()
         };
@@ -162,6 +170,7 @@ impl std::fmt::Display for Damage {
             Some(format!("record {name}: {}", record.fault))
         });
         let first = first.or_else(|| missing.first.first().map(ToString::to_string));
+        let first = first.or_else(|| self.newer.as_ref().map(ToString::to_string));
         if self.missing_bytes > 0 {
             write!(f, "{} bytes are missing at its end", self.missing_bytes)?;
         }

@@ -9,6 +9,7 @@ use crate::etcd::record::{Record, RecordFold};
 use crate::etcd::schema;
 
 use super::hashkv::bearings;
+use super::newer::may_lead_elsewhere;
 use super::records::{Answer, ask};
 use super::{Damage, OpError, Settings};
 
@@ -68,8 +69,9 @@ pub fn any_of<'a>(
     revision: Option<i64>,
     settings: &Settings<'_>,
 ) -> Result<States<'a>, OpError> {
-    // That a file is cut short is known at once and not passed over.
-    if db.missing_bytes() == 0 {
+    // What is known at once is not passed over: that a file is cut short, or that its tree
+    // may be an older one.
+    if db.missing_bytes() == 0 && !may_lead_elsewhere(db) {
         let (window, judge) = bearings(db, settings);
         if let Ok(revision) = window.resolve(revision)
             && let Some(newest) = Wanted::new(things, revision).among_newest(db, judge)

@@ -9,6 +9,7 @@ use crate::etcd::snapshot::Snapshot;
 use crate::etcd::state::State;
 
 use super::finding::{Findings, Grade};
+use super::newer::newer;
 use super::verify;
 use super::{Damage, Lost, OpError, Settings};
 
@@ -76,7 +77,10 @@ pub fn members(snapshot: &Snapshot, settings: &Settings<'_>) -> Result<MembersRe
     let db = snapshot.db()?;
     let state = State::read(&db);
     let lost = Lost::of(&db, schema::MEMBERS, state.unread.contains(&schema::MEMBERS));
-    let damage = Damage { tree: state.tree_faults.clone(), ..Damage::default() }.tolerated(lost, settings)?;
+    let tree = state.tree_faults.clone();
+    // A commit that nothing leads to may have changed them.
+    let newer = newer(&db, tree.is_empty(), &settings.walk()).map(|writes| writes.span);
+    let damage = Damage { tree, newer, ..Damage::default() }.tolerated(lost, settings)?;
     snapshot.source().finish()?;
     Ok(report(&state, damage))
 }

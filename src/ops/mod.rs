@@ -16,6 +16,7 @@ pub mod known_fault;
 pub mod list;
 pub mod lookup;
 pub mod member_list;
+mod newer;
 pub mod objects;
 pub mod pages;
 pub mod reader;
@@ -39,6 +40,7 @@ use crate::etcd::snapshot::{Snapshot, SnapshotError};
 use crate::source::SourceError;
 
 pub use damage::{Damage, LeftOut, Lost};
+pub use newer::Newer;
 
 /// What every operation may be told.
 #[derive(Debug, Clone, Copy)]

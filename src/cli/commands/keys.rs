@@ -228,6 +228,13 @@ pub(super) fn skipped(context: &mut Context<'_>, damage: &etcdsnap::ops::Damage)
     for hole in left.missing.iter().take(HOLES) {
         context.say(format_args!("  {hole}: what was written in {} is not in what you see", them(hole)));
     }
+    if let Some(newer) = &left.newer {
+        context.say(format_args!(
+            "  {} {} newer than what you see; `etcdsnap salvage` looks for what was written then",
+            newer.revisions(),
+            if newer.first == newer.last { "is" } else { "are" },
+        ));
+    }
     if left.missing.len() > HOLES {
         let more = left.missing.len().saturating_sub(HOLES) as u64;
         context

@@ -229,7 +229,7 @@ pub(crate) fn check_patched(
     };
     let (hashed, mut draft) = digest::alongside(source, db, content, settings, work);
     file::digest(db, &trailer, hashed.verdict, &mut draft.findings);
-    draft.look_outside(source, db, &trailer, settings, options);
+    draft.look_outside(db, settings, options);
     draft.finish(db, &trailer, hashed, source.bytes().len() as u64)
 }
 
@@ -406,17 +406,10 @@ impl Draft {
 
     /// Looks for what is newer than the tree, where that may not be the last one that was
     /// written. Of the file as it was found, whatever is about to be made of it.
-    fn look_outside(
-        &mut self,
-        source: &Source,
-        db: &Db<'_>,
-        trailer: &Trailer,
-        settings: &Settings<'_>,
-        options: &Options,
-    ) {
+    fn look_outside(&mut self, db: &Db<'_>, settings: &Settings<'_>, options: &Options) {
         let walk = WalkOptions { threads: settings.threads, only: None, progress: None };
         let prefixes = &options.prefixes;
-        let question = affected::Question { db, bytes: source.bytes(), trailer, prefixes, walk };
+        let question = affected::Question { db, prefixes, walk };
         self.affected = question.answer(&mut self.findings, self.affected.take());
     }
 
