@@ -8,11 +8,14 @@
 //!    holds an exclusive one, so a live database is refused ([`SourceError::Locked`]).
 //! 2. A program that calls [`install_fault_guard`] survives the signal: the lost
 //!    part reads as zeros from then on, and [`Source::finish`] reports it.
+//!    (Where the system itself is handed the lost part, to be written somewhere,
+//!    it answers `EFAULT` and there is no signal.)
 //! 3. [`Source::open_unmapped`] reads the file into memory instead.
 //!
 //! Bytes can also be rewritten in place while they are read. Readers therefore
 //! check every offset each time they use one, never keep a `&str` of the map,
-//! and [`Source::finish`] compares length and modification time.
+//! and [`Source::finish`] compares length and modification time. Whoever reports a
+//! failure may have no source any more, and asks a [`Witness`] of it.
 
 #![allow(unsafe_code)]
 
@@ -21,6 +24,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use memmap2::{Advice, Mmap};
 use rustix::fs::{FlockOperation, flock};
@@ -77,21 +81,51 @@ impl Identity {
 }
 
 enum Bytes {
-    // The region is given back before the map goes away: fields drop in order.
-    Mapped { region: Option<Region>, map: Mmap },
+    Mapped(Mmap),
     Owned(Vec<u8>),
 }
 
 /// The bytes of one input, read-only for its whole life.
 pub struct Source {
     bytes: Bytes,
+    witness: Witness,
+}
+
+/// Knows whether an input is still what it was when it was opened, and outlives
+/// the [`Source`]: for whoever has to say why something failed, when what was read
+/// is gone already.
+///
+/// It holds no bytes, but the open file, and with it the shared lock: as long as
+/// there is one, no etcd can begin to write to the file.
+#[derive(Clone)]
+pub struct Witness(Arc<Opened>);
+
+/// What is known of an input besides its bytes.
+struct Opened {
     path: PathBuf,
+    /// Nothing if it was no regular file: what was read of it cannot change.
     file: Option<(File, Identity)>,
+    /// How many bytes there were to read.
+    length: usize,
+    region: Region,
 }
 
 impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Source").field("path", &self.path).field("length", &self.bytes().len()).finish()
+        f.debug_struct("Source").field("path", &self.path()).field("length", &self.bytes().len()).finish()
+    }
+}
+
+impl std::fmt::Debug for Witness {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Witness").field(&self.0.path).finish()
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        // The map goes away after this, and its addresses may be another's then.
+        self.witness.0.region.release();
     }
 }
 
@@ -110,7 +144,15 @@ impl Source {
 
     /// Bytes that are in memory already; `path` is used in messages.
     pub fn from_bytes(path: impl Into<PathBuf>, bytes: Vec<u8>) -> Self {
-        Self { bytes: Bytes::Owned(bytes), path: path.into(), file: None }
+        Self::new(path.into(), None, Bytes::Owned(bytes))
+    }
+
+    fn new(path: PathBuf, file: Option<(File, Identity)>, bytes: Bytes) -> Self {
+        let (length, region) = match &bytes {
+            Bytes::Mapped(map) => (map.len(), Region::register(map)),
+            Bytes::Owned(bytes) => (bytes.len(), Region::default()),
+        };
+        Self { bytes, witness: Witness(Arc::new(Opened { path, file, length, region })) }
     }
 
     fn open_as(path: &Path, map: bool) -> Result<Self, SourceError> {
@@ -144,40 +186,39 @@ impl Source {
             // ends the process (a signal, no undefined read) or meets the guard.
             let map = unsafe { memmap2::MmapOptions::new().len(length).map(&file) }
                 .map_err(|error| failed("map", error))?;
-            let region = Region::register(&map);
-            Bytes::Mapped { region, map }
+            Bytes::Mapped(map)
         } else {
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes).map_err(|error| failed("read", error))?;
             Bytes::Owned(bytes)
         };
-        Ok(Self { bytes, path: path.to_owned(), file: Some((file, identity)) })
+        Ok(Self::new(path.to_owned(), Some((file, identity)), bytes))
     }
 
     /// All bytes of the input.
     pub fn bytes(&self) -> &[u8] {
         match &self.bytes {
-            Bytes::Mapped { map, .. } => map,
+            Bytes::Mapped(map) => map,
             Bytes::Owned(bytes) => bytes,
         }
     }
 
     /// The path the input was opened by.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.witness.0.path
     }
 
     /// The open file, for operations that want a descriptor (clone, copy).
     /// `None` where the bytes did not come from a regular file.
     pub fn file(&self) -> Option<&File> {
-        self.file.as_ref().map(|(file, _)| file)
+        self.witness.0.file.as_ref().map(|(file, _)| file)
     }
 
     /// Whether the mapped file seems to be in the page cache: a sample of its
     /// pages, evenly spread. Bytes in memory count as cached.
     pub fn is_cached(&self) -> bool {
         const SAMPLES: usize = 64;
-        let Bytes::Mapped { map, .. } = &self.bytes else { return true };
+        let Bytes::Mapped(map) = &self.bytes else { return true };
         let page = page_size();
         let pages = map.len().div_ceil(page);
         let step = pages.div_ceil(SAMPLES).max(1);
@@ -197,7 +238,7 @@ impl Source {
     /// cheaper than one page fault after the other. Reads from disk what is not
     /// in memory. A hint: failure is of no consequence.
     pub fn populate(&self, offset: usize, length: usize) {
-        if let Bytes::Mapped { map, .. } = &self.bytes {
+        if let Bytes::Mapped(map) = &self.bytes {
             let length = length.min(map.len().saturating_sub(offset));
             if length > 0 {
                 let _ = map.advise_range(Advice::PopulateRead, offset, length);
@@ -208,7 +249,7 @@ impl Source {
     /// Tells the kernel that a part of the file will be read soon, so that it
     /// starts to fetch it from disk. A hint.
     pub fn will_need(&self, offset: usize, length: usize) {
-        if let Bytes::Mapped { map, .. } = &self.bytes {
+        if let Bytes::Mapped(map) = &self.bytes {
             let length = length.min(map.len().saturating_sub(offset));
             if length > 0 {
                 let _ = map.advise_range(Advice::WillNeed, offset, length);
@@ -219,15 +260,30 @@ impl Source {
     /// Says whether what was read is what the file held when it was opened. To
     /// be asked after the last read and before any answer is believed.
     pub fn finish(&self) -> Result<(), SourceError> {
-        let changed = |what| Err(SourceError::Changed { path: self.path.clone(), what });
-        if let Bytes::Mapped { region: Some(region), .. } = &self.bytes
-            && region.faulted()
-        {
+        self.witness.unchanged()
+    }
+
+    /// Who can be asked the same when this is gone.
+    pub fn witness(&self) -> Witness {
+        self.witness.clone()
+    }
+}
+
+impl Witness {
+    /// Says whether the file is what it was when it was opened, and could be read
+    /// all the time that it was mapped.
+    ///
+    /// # Errors
+    /// [`SourceError::Changed`] if not, [`SourceError::Io`] if that cannot be found out.
+    pub fn unchanged(&self) -> Result<(), SourceError> {
+        let Opened { path, file, length, region } = &*self.0;
+        let changed = |what| Err(SourceError::Changed { path: path.clone(), what });
+        if region.faulted() {
             return changed("a part of it could not be read any more (cut short, or a disk error)".into());
         }
-        let Some((file, before)) = &self.file else { return Ok(()) };
+        let Some((file, before)) = file else { return Ok(()) };
         let now = Identity::of(file).map_err(|error| SourceError::Io {
-            path: self.path.clone(),
+            path: path.clone(),
             action: "examine",
             error,
         })?;
@@ -237,10 +293,8 @@ impl Source {
         if now.modified != before.modified {
             return changed("it was written to".into());
         }
-        if let Bytes::Owned(bytes) = &self.bytes
-            && u64::try_from(bytes.len()) != Ok(before.length)
-        {
-            return changed(format!("it had {} bytes, and {} could be read", before.length, bytes.len()));
+        if u64::try_from(*length) != Ok(before.length) {
+            return changed(format!("it had {} bytes, and {length} could be read", before.length));
         }
         Ok(())
     }
@@ -299,29 +353,54 @@ static SLOTS: [Slot; GUARDED_MAPS] = [const {
     Slot { start: AtomicUsize::new(0), end: AtomicUsize::new(0), faulted: AtomicBool::new(false) }
 }; GUARDED_MAPS];
 
-/// A map's entry in [`SLOTS`], given back when dropped.
-struct Region(&'static Slot);
+/// Whether the handler met a fault in a map: asked of its entry in [`SLOTS`], and
+/// once that was given back, which lets it be another map's, told from memory.
+///
+/// The handler knows entries alone. What is locked here it never waits for.
+struct Region(Mutex<Fault>);
 
-impl Region {
-    fn register(map: &Mmap) -> Option<Self> {
-        let start = map.as_ptr() as usize;
-        SLOTS.iter().find_map(|slot| {
-            slot.start.compare_exchange(0, start, Ordering::AcqRel, Ordering::Acquire).ok()?;
-            slot.faulted.store(false, Ordering::Release);
-            slot.end.store(start.saturating_add(map.len().next_multiple_of(page_size())), Ordering::Release);
-            Some(Self(slot))
-        })
-    }
+#[derive(Clone, Copy)]
+enum Fault {
+    /// What the entry says.
+    InSlot(&'static Slot),
+    /// What it said.
+    Remembered(bool),
+}
 
-    fn faulted(&self) -> bool {
-        self.0.faulted.load(Ordering::Acquire)
+impl Default for Region {
+    /// Bytes in memory, which have no faults, or a map without an entry.
+    fn default() -> Self {
+        Self(Mutex::new(Fault::Remembered(false)))
     }
 }
 
-impl Drop for Region {
-    fn drop(&mut self) {
-        self.0.end.store(0, Ordering::Release);
-        self.0.start.store(0, Ordering::Release);
+impl Region {
+    fn register(map: &Mmap) -> Self {
+        let start = map.as_ptr() as usize;
+        let free =
+            |slot: &&Slot| slot.start.compare_exchange(0, start, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        let Some(slot) = SLOTS.iter().find(free) else { return Self::default() };
+        slot.faulted.store(false, Ordering::Release);
+        slot.end.store(start.saturating_add(map.len().next_multiple_of(page_size())), Ordering::Release);
+        Self(Mutex::new(Fault::InSlot(slot)))
+    }
+
+    fn faulted(&self) -> bool {
+        // The entry is asked under the lock: so long nobody gives it back.
+        match *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Fault::InSlot(slot) => slot.faulted.load(Ordering::Acquire),
+            Fault::Remembered(faulted) => faulted,
+        }
+    }
+
+    /// Gives the entry back.
+    fn release(&self) {
+        let mut fault = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Fault::InSlot(slot) = *fault {
+            *fault = Fault::Remembered(slot.faulted.load(Ordering::Acquire));
+            slot.end.store(0, Ordering::Release);
+            slot.start.store(0, Ordering::Release);
+        }
     }
 }
 
@@ -457,6 +536,94 @@ mod tests {
         assert_eq!(source.bytes()[8191], 7);
         assert_eq!(source.bytes().iter().skip(8192).copied().max(), Some(0));
         assert!(matches!(source.finish(), Err(SourceError::Changed { .. })));
+    }
+
+    /// A file of 64 KiB without a zero.
+    fn full() -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().expect("file");
+        file.write_all(&vec![7; 64 * 1024]).expect("write");
+        file
+    }
+
+    /// Cuts a file short, reads what is lost, and makes it look as before. (A guard is
+    /// there.)
+    fn cut_and_mend(file: &tempfile::NamedTempFile, source: &Source) {
+        let file = file.as_file();
+        let modified = file.metadata().and_then(|metadata| metadata.modified()).expect("a time");
+        file.set_len(8192).expect("cut");
+        assert_eq!(source.bytes()[40_000], 0);
+        file.set_len(64 * 1024).expect("grown");
+        file.set_modified(modified).expect("set");
+    }
+
+    fn slot(witness: &Witness) -> Option<*const Slot> {
+        match *witness.0.region.0.lock().expect("held by nobody") {
+            Fault::InSlot(slot) => Some(slot),
+            Fault::Remembered(_) => None,
+        }
+    }
+
+    #[test]
+    fn a_witness_outlives_the_source_and_sees_what_becomes_of_the_file() {
+        fn anywhere(_: &(impl Clone + Send + Sync + 'static)) {}
+        for open in [Source::open, Source::open_unmapped] {
+            for change in [
+                (|file| file.set_len(8192).expect("cut")) as fn(&File),
+                |file| file.set_len(1 << 20).expect("grown"),
+                |file| file.set_modified(std::time::UNIX_EPOCH).expect("set"),
+            ] {
+                let file = full();
+                let source = open(file.path()).expect("open");
+                let witness = source.witness();
+                anywhere(&witness);
+                drop(source);
+                // Whoever replaces the file does not change it.
+                let other = full();
+                std::fs::rename(other.path(), file.path()).expect("replaced");
+                witness.unchanged().expect("unchanged so far");
+                change(file.as_file());
+                assert!(matches!(witness.unchanged(), Err(SourceError::Changed { .. })));
+            }
+        }
+        let source = Source::from_bytes("-", vec![7]);
+        let witness = source.witness();
+        drop(source);
+        witness.unchanged().expect("there is no file");
+    }
+
+    #[test]
+    fn a_fault_is_remembered_when_the_place_where_it_was_noted_is_anothers() {
+        install_fault_guard();
+        // Which of two maps that have the same place, one after the other, has the fault.
+        for faulty in [[true, false], [false, true]] {
+            let files = [full(), full()];
+            let fault = |which: usize, source: &Source| {
+                if faulty[which] {
+                    cut_and_mend(&files[which], source);
+                }
+            };
+            let source = Source::open(files[0].path()).expect("open");
+            let first = source.witness();
+            let place = slot(&first).expect("guarded");
+            fault(0, &source);
+            assert_eq!(first.unchanged().is_err(), faulty[0], "while it is mapped");
+            drop(source);
+            assert_eq!(first.unchanged().is_err(), faulty[0]);
+            // Other tests take places, too.
+            let source = (0..1000)
+                .find_map(|_| {
+                    std::thread::sleep(std::time::Duration::from_millis(1));
+                    let source = Source::open(files[1].path()).expect("open");
+                    (slot(&source.witness()) == Some(place)).then_some(source)
+                })
+                .expect("the place is free again");
+            let second = source.witness();
+            fault(1, &source);
+            for mapped in [Some(source), None] {
+                assert_eq!(first.unchanged().is_err(), faulty[0], "{}", mapped.is_some());
+                assert_eq!(second.unchanged().is_err(), faulty[1], "{}", mapped.is_some());
+            }
+        }
     }
 
     #[test]
