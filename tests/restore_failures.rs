@@ -4,9 +4,11 @@
 mod harness;
 
 use std::fs::{self, File};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
-use std::time::Instant;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
@@ -15,7 +17,9 @@ use harness::restoring::{
     MEMBER, SEGMENT, THREE, URL, big, content, member, moments, mounting, no_mounts, nothing_else, place,
     restore, start, text,
 };
-use harness::{Answer, PROGRAM, SNAPSHOTS, Untouched, ask, fixture, is_root, program, skipped, tree};
+use harness::{
+    Answer, PROGRAM, SNAPSHOTS, Untouched, ask, fixture, fixtures, is_root, program, skipped, tree,
+};
 
 // Targets.
 
@@ -508,6 +512,36 @@ fn damage_is_refused_with_or_without_the_digest() {
         restore(&file, &target, more).refuses(1).says("damaged").says("\n  file: truncated (1): ");
         nothing_else(place.path(), &["changed.db"]);
     }
+}
+
+/// A FIFO is where two programs wait for each other: the keys are asked for when the
+/// snapshot is open, and come when there is nothing in it any more.
+#[test]
+fn a_snapshot_that_is_lost_while_it_is_read_is_not_called_something_else() {
+    let place = place();
+    let (file, out) = (changed(&place, |_| ()), place.path().join("out"));
+    let keys = place.path().join("keys");
+    assert!(Command::new("mkfifo").arg(&keys).status().is_ok_and(|done| done.success()));
+    let mut command = program();
+    command.args(["restore", &file, "--data-dir", text(&out)]);
+    command.args(["--encryption-config", text(&keys), "--drop-prefix", "plain/"]);
+    let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
+    let begin = Instant::now();
+    let mut writer = loop {
+        let writer = File::options().write(true).custom_flags(libc::O_NONBLOCK).open(&keys);
+        match writer {
+            Ok(writer) => break writer,
+            Err(error) => assert!(begin.elapsed() < Duration::from_secs(30), "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    File::options().write(true).open(&file).and_then(|file| file.set_len(0)).expect("emptied");
+    let configuration = fs::read(fixtures().join("snapshots/encryption-config.yaml")).expect("keys");
+    writer.write_all(&configuration).expect("read");
+    drop(writer);
+    let answer = Answer::from_output("restore", run.wait_with_output().expect("ended"));
+    answer.refuses(2).says("changed while it was read").says("copy the file first");
+    nothing_else(place.path(), &["changed.db", "keys"]);
 }
 
 // Owner and mode.

@@ -1,10 +1,12 @@
 //! A library error as one line of fact, its causes, and what to do.
 
+use std::error::Error;
 use std::io;
+use std::iter;
 use std::path::Path;
 use std::process::ExitCode;
 
-use etcdsnap::bolt::OpenError;
+use etcdsnap::bolt::{BuildError, OpenError};
 use etcdsnap::etcd::membership::NewMembersError;
 use etcdsnap::etcd::snapshot::{FileKind, SnapshotError};
 use etcdsnap::ops::OpError;
@@ -16,6 +18,7 @@ use etcdsnap::ops::salvage::SalvageError;
 use etcdsnap::ops::verify::Report;
 use etcdsnap::ops::whole_file::FileError;
 use etcdsnap::source::SourceError;
+use rustix::io::Errno;
 
 use super::output::shell::quoted_path;
 use super::output::size::{grouped, humanized};
@@ -33,12 +36,21 @@ pub(crate) struct Failure {
     code: u8,
     /// Whoever read the output has left: nothing to say.
     silent: bool,
+    /// Whatever was read has no part in it: it stands, even if that changed.
+    regardless: bool,
 }
 
 impl Failure {
     /// Could not be done: exit code 2.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), evidence: Vec::new(), hints: Vec::new(), code: 2, silent: false }
+        Self {
+            message: message.into(),
+            evidence: Vec::new(),
+            hints: Vec::new(),
+            code: 2,
+            silent: false,
+            regardless: false,
+        }
     }
 
     /// The words of the command line are wrong: exit code 2.
@@ -49,6 +61,36 @@ impl Failure {
     /// The answer is no: exit code 1.
     pub(crate) fn no(message: impl Into<String>) -> Self {
         Self { code: 1, ..Self::new(message) }
+    }
+
+    /// What was to be written could not be. That its source has changed meanwhile is no reason
+    /// for it, and copying the source no remedy; of a reader that left there is nothing to
+    /// say at all; and what is complete already was made of what was read before.
+    ///
+    /// But values and pages are written from where they lie in the source's map, and for what
+    /// is lost of it the system refuses that (`EFAULT`): this does come of the source.
+    fn unwritten(error: &(dyn Error + 'static)) -> Self {
+        let mut causes = iter::successors(Some(error), |&error| error.source());
+        let is_lost = causes.any(|cause| {
+            let system = cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+            system == Some(Errno::FAULT.raw_os_error())
+        });
+        Self { regardless: !is_lost, ..Self::new(error.to_string()) }
+    }
+
+    /// In other words.
+    fn saying(self, message: impl Into<String>) -> Self {
+        Self { message: message.into(), ..self }
+    }
+
+    /// It is no matter of what was read, and stands even if that changed.
+    pub(crate) fn regardless(self) -> Self {
+        Self { regardless: true, ..self }
+    }
+
+    /// Whether it stands even if what was read changed meanwhile.
+    pub(crate) fn is_regardless(&self) -> bool {
+        self.regardless
     }
 
     /// With a way to go on.
@@ -94,7 +136,7 @@ impl Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         let silent = error.kind() == io::ErrorKind::BrokenPipe;
-        Self { silent, ..Self::new(format!("cannot write the output: {error}")) }
+        Self { silent, ..Self::unwritten(&error).saying(format!("cannot write the output: {error}")) }
     }
 }
 
@@ -106,7 +148,9 @@ impl From<serde_json::Error> for Failure {
 
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
-        let failure = Self::new(error.to_string());
+        // It names the file and what is wrong with it, be it that it changed: not for another
+        // of several files to take its place.
+        let failure = Self::new(error.to_string()).regardless();
         match error {
             SourceError::Directory { path } => directory(&path, failure),
             SourceError::Locked { .. } => failure
@@ -120,7 +164,8 @@ impl From<SourceError> for Failure {
             SourceError::Io { path, error, .. }
                 if path == Path::new("-") && error.kind() == io::ErrorKind::NotFound =>
             {
-                Self::new("there is no file -, and a snapshot is not taken from standard input: it is read in more than one place at once")
+                failure
+                    .saying("there is no file -, and a snapshot is not taken from standard input: it is read in more than one place at once")
                     .hint("save it first: ... > snapshot.db, then name that file")
                     .hint("or name /dev/stdin, if there is memory for all of it")
             }
@@ -235,20 +280,21 @@ impl From<OpError> for Failure {
 
 impl From<FileError> for Failure {
     fn from(error: FileError) -> Self {
-        let failure = Self::new(error.to_string());
+        let failure = Self::unwritten(&error);
         match error {
             FileError::Exists { .. } => {
                 failure.hint("name a file that is not there yet: nothing is ever overwritten")
             }
             FileError::Busy { .. } => failure.hint("wait for it to end"),
             FileError::Foreign { .. } => failure.hint("look at it, and move it away if it is nobody's"),
-            FileError::NoSpace { path, needed, available } => Self::new(format!(
-                "{} has {} free, {} are needed",
-                path.display(),
-                humanized(available),
-                humanized(needed)
-            ))
-            .hint("free some space, or write to another file system"),
+            FileError::NoSpace { path, needed, available } => failure
+                .saying(format!(
+                    "{} has {} free, {} are needed",
+                    path.display(),
+                    humanized(available),
+                    humanized(needed)
+                ))
+                .hint("free some space, or write to another file system"),
             FileError::Io { error, .. } => match error.kind() {
                 io::ErrorKind::NotFound => failure.hint("make the directory first"),
                 io::ErrorKind::StorageFull => {
@@ -274,10 +320,7 @@ impl From<RebuildError> for Failure {
             RebuildError::Damaged(_) | RebuildError::Record(..) => {
                 failure.hint("`etcdsnap verify FILE` tells all that is wrong and what it means")
             }
-            RebuildError::Build(etcdsnap::bolt::BuildError::Io(error)) => {
-                Self::new(format!("cannot write the result: {error}"))
-                    .hint("nothing was left behind: look at the disk, and try again")
-            }
+            RebuildError::Build(BuildError::Io(error)) => unbuilt(&error),
             _ => failure.hint("no file that etcd wrote comes to this; `etcdsnap verify FILE` tells more"),
         }
     }
@@ -324,10 +367,7 @@ impl From<SalvageError> for Failure {
             SalvageError::Nothing { .. } => failure
                 .hint("use another copy of this backup, or another backup")
                 .hint("`etcdsnap carve FILE` shows what single values there may be"),
-            SalvageError::Build(etcdsnap::bolt::BuildError::Io(error)) => {
-                Self::new(format!("cannot write the result: {error}"))
-                    .hint("nothing was left behind: look at the disk, and try again")
-            }
+            SalvageError::Build(BuildError::Io(error)) => unbuilt(&error),
             SalvageError::ReadBack(report) => {
                 let mut failure = failure;
                 for (check, code, _, count, findings) in report.findings.kinds().into_iter().take(3) {
@@ -341,6 +381,13 @@ impl From<SalvageError> for Failure {
             _ => failure.hint("`etcdsnap verify FILE` tells all that is wrong and what it means"),
         }
     }
+}
+
+/// That the result cannot be written.
+fn unbuilt(error: &io::Error) -> Failure {
+    Failure::unwritten(error)
+        .saying(format!("cannot write the result: {error}"))
+        .hint("nothing was left behind: look at the disk, and try again")
 }
 
 /// That the digest does not match, and whether a tool that wrote into the file is why.
@@ -408,7 +455,10 @@ pub(crate) fn target_fault(error: &TargetError) -> String {
 
 impl From<RestoreError> for Failure {
     fn from(error: RestoreError) -> Self {
-        let failure = Self::new(error.to_string());
+        let failure = match &error {
+            RestoreError::Target(_) | RestoreError::NotDurable(_) => Self::unwritten(&error),
+            _ => Self::new(error.to_string()),
+        };
         match error {
             RestoreError::Source(error) => error.into(),
             RestoreError::MissingDigest(report) => match digest_finding(&report) {
@@ -469,7 +519,7 @@ impl From<RestoreError> for Failure {
             RestoreError::Members(NewMembersError::NoVoter) => {
                 failure.hint("leave at least one member out of --learners; learners can be promoted later, one at a time")
             }
-            RestoreError::Target(error @ TargetError::NoSpace { .. }) => Self::new(target_fault(&error))
+            RestoreError::Target(error @ TargetError::NoSpace { .. }) => failure.saying(target_fault(&error))
                 .hint("free some space, or restore to another file system"),
             RestoreError::Target(error) => match error {
                 TargetError::NotEmpty { .. } => {

@@ -72,25 +72,16 @@ pub(crate) struct KubernetesKeys {
     etcd_prefix: Vec<String>,
 }
 
-/// The answer that `answer` makes of what is read from `snapshots`. If there is none, and one
-/// of these is not any more what it was when it was opened, that is the reason: a file that
-/// is cut short or written to while it is read looks damaged.
-pub(crate) fn unless_changed<T>(
-    snapshots: &[Snapshot],
-    answer: impl FnOnce() -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    let answer = answer();
-    if answer.is_err() {
-        for snapshot in snapshots {
-            snapshot.source().finish()?;
-        }
-    }
-    answer
-}
-
 impl Opening {
-    /// Opens a file as bytes.
-    pub(crate) fn source(&self, path: &Path) -> Result<Source, Failure> {
+    /// Opens a file as bytes, for a command to answer from.
+    pub(crate) fn source(&self, context: &mut Context<'_>, path: &Path) -> Result<Source, Failure> {
+        let source = self.open(path)?;
+        context.opened(&source);
+        Ok(source)
+    }
+
+    /// Opens a file as bytes, for a command that asks it whether it changed, come what may.
+    pub(crate) fn open(&self, path: &Path) -> Result<Source, Failure> {
         if self.no_mmap { Source::open_unmapped(path) } else { Source::open(path) }.map_err(Failure::from)
     }
 }
@@ -122,8 +113,8 @@ impl Reading {
     }
 
     /// Opens a file as a snapshot.
-    pub(crate) fn snapshot(&self, path: &Path) -> Result<Snapshot, Failure> {
-        Snapshot::from_source(self.opening.source(path)?).map_err(Failure::from)
+    pub(crate) fn snapshot(&self, context: &mut Context<'_>, path: &Path) -> Result<Snapshot, Failure> {
+        Snapshot::from_source(self.opening.source(context, path)?).map_err(Failure::from)
     }
 
     /// As [`Named::split`].
@@ -224,33 +215,5 @@ pub(crate) fn word_or_hex(
         }
         (Some(word), None) => Ok(Some(word.as_bytes().to_vec())),
         (None, hex) => Ok(hex.map(|HexBytes(bytes)| bytes.clone())),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_that_is_cut_short_while_it_is_read_is_not_called_damaged() {
-        let folder = tempfile::tempdir().expect("a directory");
-        let path = folder.path().join("snap.db");
-        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/snapshots/etcd-3.6.db");
-        std::fs::copy(fixture, &path).expect("copied");
-        let open = || Snapshot::from_source(Source::open(&path).expect("opened")).expect("a snapshot");
-        let refused = |snapshot: &Snapshot| {
-            let answer = || Err::<(), _>(Failure::no("the file is damaged"));
-            let failure = unless_changed(std::slice::from_ref(snapshot), answer).expect_err("refused");
-            (failure.code(), failure.message().to_owned())
-        };
-        let snapshot = open();
-        assert_eq!(refused(&snapshot), (1, "the file is damaged".to_owned()));
-        std::fs::OpenOptions::new().write(true).open(&path).expect("opened").set_len(8192).expect("cut");
-        let (code, message) = refused(&snapshot);
-        assert!(code == 2 && message.contains("changed while it was read"), "{message}");
-        assert!(
-            unless_changed(std::slice::from_ref(&snapshot), || Ok(())).is_ok(),
-            "who answers asks itself"
-        );
     }
 }

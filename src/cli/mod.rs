@@ -26,6 +26,7 @@ use std::time::Instant;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
 use etcdsnap::ops::{Progress, Settings};
+use etcdsnap::source::{Source, Witness};
 
 use evidence::{Evidence, Witnessed};
 use failure::Failure;
@@ -134,6 +135,8 @@ pub(crate) struct Context<'c> {
     global: &'c Global,
     out: &'c mut (dyn Write + Send),
     progress: &'c Progress,
+    /// Those who know whether what was opened is still what it was.
+    witnesses: Vec<Witness>,
     /// What was written besides the answer: files, and directories with all in them.
     written: Vec<PathBuf>,
     /// What was warned of.
@@ -143,6 +146,30 @@ pub(crate) struct Context<'c> {
 impl<'c> Context<'c> {
     fn settings(&self) -> Settings<'c> {
         Settings::new(self.progress)
+    }
+
+    /// Remembers that the answer rests on it.
+    fn opened(&mut self, source: &Source) {
+        self.witnesses.push(source.witness());
+    }
+
+    /// What the command came to. If it failed, and something that it opened is not any more
+    /// what it was then, that is the reason: a file that is cut short or written to while it
+    /// is read looks damaged, and what to do about damage would be the wrong advice. An
+    /// answer stands: who gives one has asked before.
+    ///
+    /// The change is told in place of everything that may come of what was read, a mistake in
+    /// the command line included (that there is no member of that name, say): it will be found
+    /// again in a copy of the file. What [stands regardless](Failure::regardless) is told
+    /// as it is.
+    fn judged<T>(&self, result: Result<T, Failure>) -> Result<T, Failure> {
+        result.map_err(|failure| {
+            if failure.is_regardless() {
+                return failure;
+            }
+            let changed = self.witnesses.iter().find_map(|witness| witness.unchanged().err());
+            changed.map_or(failure, Failure::from)
+        })
     }
 
     /// Remembers that something was written there.
@@ -157,7 +184,7 @@ impl<'c> Context<'c> {
             self.remember(text.to_owned());
         }
         if !self.global.quiet {
-            tell(line);
+            tell_line(&line);
         }
     }
 
@@ -175,10 +202,13 @@ impl<'c> Context<'c> {
 /// Writes a line to stderr, and for a terminal breaks it where that ends. Whoever does
 /// not listen is no reason to fail.
 pub(crate) fn tell(line: impl std::fmt::Display) {
-    let line = line.to_string();
+    tell_line(&line.to_string());
+}
+
+fn tell_line(line: &str) {
     // A hint may hold a command to be copied.
     let width = if line.starts_with("  hint: ") { None } else { terminal::width(&io::stderr()) };
-    let _ = writeln!(io::stderr(), "{}", terminal::wrapped(&line, width));
+    let _ = writeln!(io::stderr(), "{}", terminal::wrapped(line, width));
 }
 
 /// Runs the program.
@@ -206,11 +236,13 @@ impl Cli {
             global: &self.global,
             out: &mut out,
             progress: &progress,
+            witnesses: Vec::new(),
             written: Vec::new(),
             warnings: Mutex::default(),
         };
         let start = Instant::now();
         let result = run(&self.command, &mut context);
+        let result = context.judged(result);
         let written = std::mem::take(&mut context.written);
         let warnings = context.warnings.into_inner().unwrap_or_else(PoisonError::into_inner);
         // What was answered so far comes first; a reader that left is no error.
@@ -283,5 +315,149 @@ fn run(command: &Command, context: &mut Context<'_>) -> Result<Outcome, Failure>
         Command::Version(args) => args.run(context),
         Command::Completion(args) => args.run(context, &mut Cli::command()),
         Command::Man(args) => args.run(context, &mut Cli::command()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{File, OpenOptions};
+
+    use etcdsnap::ops::restore::{RestoreError, TargetError};
+    use etcdsnap::ops::whole_file::FileError;
+    use etcdsnap::source::SourceError;
+
+    /// Runs `test` with a context, and a snapshot of its own.
+    fn with_context<T>(test: impl FnOnce(&mut Context<'_>, &Path) -> T) -> T {
+        let folder = tempfile::tempdir().expect("a directory");
+        let path = folder.path().join("snap.db");
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/snapshots/etcd-3.6.db");
+        std::fs::copy(fixture, &path).expect("copied");
+        let global = Global { quiet: true, verbose: false, evidence: None, help: () };
+        let (mut out, progress) = (io::sink(), Progress::default());
+        let mut context = Context {
+            global: &global,
+            out: &mut out,
+            progress: &progress,
+            witnesses: Vec::new(),
+            written: Vec::new(),
+            warnings: Mutex::default(),
+        };
+        test(&mut context, &path)
+    }
+
+    fn cut(path: &Path) {
+        OpenOptions::new().write(true).open(path).expect("opened").set_len(8192).expect("cut");
+    }
+
+    /// What a command that fails with `failure` ends with.
+    fn told(context: &Context<'_>, failure: impl Into<Failure>) -> (u8, String) {
+        let failure = context.judged(Err::<(), _>(failure.into())).expect_err("refused");
+        (failure.code(), failure.message().to_owned())
+    }
+
+    #[test]
+    fn a_file_that_is_cut_short_while_it_is_read_is_not_called_damaged() {
+        with_context(|context, path| {
+            let source = Source::open(path).expect("opened");
+            context.opened(&source);
+            drop(source);
+            let damaged = || Failure::no("the file is damaged");
+            assert_eq!(told(context, damaged()), (1, "the file is damaged".to_owned()));
+            cut(path);
+            let (code, message) = told(context, damaged());
+            assert!(code == 2 && message.contains("changed while it was read"), "{message}");
+            assert!(context.judged(Ok(())).is_ok(), "who answers asks itself");
+        });
+    }
+
+    #[test]
+    fn every_command_leaves_a_witness_of_what_it_opens() {
+        const COMMANDS: &[&[&str]] = &[
+            &["status", "FILE"],
+            &["hashkv", "FILE", "FILE"],
+            &["members", "FILE"],
+            &["keys", "FILE"],
+            &["value", "FILE", "KEY"],
+            &["list", "FILE"],
+            &["get", "FILE", "pods"],
+            &["api-resources", "FILE"],
+            &["history", "FILE", "/KEY"],
+            &["export", "FILE"],
+            &["encryption", "FILE"],
+            &["carve", "FILE"],
+            &["restore", "FILE", "--data-dir", "NEW", "--dry-run"],
+            &["repack", "FILE", "NEW", "--dry-run"],
+            &["pages", "FILE"],
+            &["page", "FILE"],
+            &["tree", "FILE"],
+            &["salvage", "FILE", "NEW", "--dry-run"],
+        ];
+        // Those that open nothing, one that ends with each file by itself, and other names.
+        const OTHERS: &[&str] = &["decode", "version", "completion", "man", "verify", "snapshot", "member"];
+        for command in Cli::command().get_subcommands().map(clap::Command::get_name) {
+            let is_tried = COMMANDS.iter().any(|words| words.first() == Some(&command));
+            assert!(is_tried != OTHERS.contains(&command), "{command}");
+        }
+        for words in COMMANDS {
+            with_context(|context, path| {
+                let new = path.with_extension("new");
+                let words = words.iter().map(|word| match *word {
+                    "FILE" => path.as_os_str(),
+                    "NEW" => new.as_os_str(),
+                    word => word.as_ref(),
+                });
+                let words = std::iter::once("etcdsnap".as_ref()).chain(words);
+                let cli = Cli::try_parse_from(words.clone()).expect("a command");
+                let _ = run(&cli.command, context);
+                let files = words.filter(|word| *word == path.as_os_str()).count();
+                assert_eq!(context.witnesses.len(), files, "{cli:?}");
+                cut(path);
+                let (code, message) = told(context, Failure::no("the file is damaged"));
+                assert!(code == 2 && message.contains("changed while it was read"), "{cli:?}: {message}");
+            });
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_told_even_if_the_source_changed() {
+        with_context(|context, path| {
+            let source = Source::open(path).expect("opened");
+            context.opened(&source);
+            cut(path);
+            let file = || path.to_owned();
+            let full = || io::Error::from(io::ErrorKind::StorageFull);
+            let target = || TargetError::Io { action: "write", path: file(), error: full() };
+            let stand: [Failure; 7] = [
+                full().into(),
+                FileError::Io { action: "write", path: file(), error: full() }.into(),
+                FileError::NoSpace { path: file(), needed: 2, available: 1 }.into(),
+                target().into(),
+                TargetError::NoSpace { path: file(), needed: 2, available: 1 }.into(),
+                RestoreError::NotDurable(target()).into(),
+                SourceError::Locked { path: "another".into() }.into(),
+            ];
+            for failure in stand {
+                let message = failure.message().to_owned();
+                assert_eq!(told(context, failure), (2, message));
+            }
+            // Whoever read the output has left.
+            assert_eq!(told(context, io::Error::from(io::ErrorKind::BrokenPipe)).0, 0);
+
+            // What could not be written, because it could not be read.
+            let write = || {
+                let mut copy = File::create(path.with_extension("copy")).expect("made");
+                copy.write_all(source.bytes()).expect_err("the rest is lost")
+            };
+            for failure in [
+                Failure::from(write()),
+                FileError::Io { action: "write", path: file(), error: write() }.into(),
+                RestoreError::Target(TargetError::Io { action: "write", path: file(), error: write() })
+                    .into(),
+            ] {
+                let (code, message) = told(context, failure);
+                assert!(code == 2 && message.contains("changed while it was read"), "{message}");
+            }
+        });
     }
 }

@@ -64,6 +64,11 @@ enum Typed {
 /// # Errors
 /// No terminal, answers that differ, a password that could not be given again.
 pub(super) fn new_password(whom: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    // Of a file nothing is read here.
+    ask(whom).map_err(Failure::regardless)
+}
+
+fn ask(whom: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let terminal = File::options().read(true).write(true).open("/dev/tty");
     let terminal = terminal.map_err(|error| {
         Failure::usage(format!("there is no terminal to ask for the password of {whom}: {error}"))

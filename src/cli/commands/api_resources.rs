@@ -20,7 +20,7 @@ use crate::cli::failure::Failure;
 use crate::cli::input::{KubernetesKeys, Reading, Threads};
 use crate::cli::output::columns::{Columns, Rows};
 use crate::cli::output::text::safe;
-use crate::cli::{Context, Outcome, input};
+use crate::cli::{Context, Outcome};
 
 /// Types of Kubernetes objects, with the names that `get` takes
 ///
@@ -107,55 +107,53 @@ impl ApiResources {
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         let file = self.reading.only(&self.words)?;
         let keyring = self.decryption.keyring(context)?;
-        let snapshot = self.reading.snapshot(&file)?;
-        input::unless_changed(std::slice::from_ref(&snapshot), || {
-            let settings = self.reading.settings(self.threads.settings(context));
-            let db = snapshot.db().map_err(OpError::from)?;
-            prepare(&snapshot, settings.threads);
-            // Of the objects only the types are of interest.
-            let options = Options { fields: FieldSet::only([]), ..Options::default() };
-            let prefixes = self.kubernetes.prefixes();
-            let reader = Reader { keys: keyring.as_ref(), options, prefixes, ..Reader::default() };
-            let (types, unread) = store::types(&db, None, self.all, &reader, self.rev, &settings)?;
-            let selection =
-                Selection { revision: self.rev, prefixes: reader.prefixes.clone(), ..Selection::default() };
-            let listing = list(&db, &selection, &settings)?;
-            let counts = listing.counts(settings.threads);
-            // One object of each type tells the version.
-            let firsts: Vec<Vec<Vec<u8>>> = counts.iter().map(|count| vec![count.first.to_vec()]).collect();
-            let states = lookup::any_of(&db, &firsts, self.rev, &settings)?;
-            let mut buffer = Buffer::default();
-            let mut versions: HashMap<(&[u8], &[u8]), String> = HashMap::new();
-            for (count, record) in counts.iter().zip(states.newest) {
-                let Some(record) = record.filter(|_| !count.type_key.internal) else { continue };
-                let stored = StoredObject { namespace: None, name: b"", record };
-                let version = reader.read(&stored, &mut buffer, |read| match read {
-                    Read::Object { object, .. } => Some(object.api_version().to_owned()),
-                    _ => None,
-                });
-                if let Some(version) = version {
-                    versions.entry((count.type_key.resource, count.type_key.group)).or_insert(version);
-                }
+        let snapshot = self.reading.snapshot(context, &file)?;
+        let settings = self.reading.settings(self.threads.settings(context));
+        let db = snapshot.db().map_err(OpError::from)?;
+        prepare(&snapshot, settings.threads);
+        // Of the objects only the types are of interest.
+        let options = Options { fields: FieldSet::only([]), ..Options::default() };
+        let prefixes = self.kubernetes.prefixes();
+        let reader = Reader { keys: keyring.as_ref(), options, prefixes, ..Reader::default() };
+        let (types, unread) = store::types(&db, None, self.all, &reader, self.rev, &settings)?;
+        let selection =
+            Selection { revision: self.rev, prefixes: reader.prefixes.clone(), ..Selection::default() };
+        let listing = list(&db, &selection, &settings)?;
+        let counts = listing.counts(settings.threads);
+        // One object of each type tells the version.
+        let firsts: Vec<Vec<Vec<u8>>> = counts.iter().map(|count| vec![count.first.to_vec()]).collect();
+        let states = lookup::any_of(&db, &firsts, self.rev, &settings)?;
+        let mut buffer = Buffer::default();
+        let mut versions: HashMap<(&[u8], &[u8]), String> = HashMap::new();
+        for (count, record) in counts.iter().zip(states.newest) {
+            let Some(record) = record.filter(|_| !count.type_key.internal) else { continue };
+            let stored = StoredObject { namespace: None, name: b"", record };
+            let version = reader.read(&stored, &mut buffer, |read| match read {
+                Read::Object { object, .. } => Some(object.api_version().to_owned()),
+                _ => None,
+            });
+            if let Some(version) = version {
+                versions.entry((count.type_key.resource, count.type_key.group)).or_insert(version);
             }
-            let objects_of = |of: ResourceType<'_>| -> u64 {
-                counts.iter().filter(|count| is_of(count, of)).map(|count| count.count).sum()
-            };
-            let documents: Vec<TypeDocument> = types
-                .all()
-                .map(|of| {
-                    let version = versions.get(&(of.plural().as_bytes(), of.group().as_bytes())).cloned();
-                    document(of, objects_of(of), version)
-                })
-                .filter(|document| self.all || document.objects > 0 || document.custom)
-                .filter(|document| self.api_group.as_ref().is_none_or(|group| *group == document.group))
-                .filter(|document| self.namespaced.is_none_or(|wanted| wanted == document.namespaced))
-                .collect();
-            snapshot.source().finish()?;
-            self.print(context, documents, listing.revision)?;
-            context.out.flush()?;
-            let definitions = unread.tell_of_definitions(context);
-            skipped(context, &listing.damage).map(|outcome| outcome.max(definitions))
-        })
+        }
+        let objects_of = |of: ResourceType<'_>| -> u64 {
+            counts.iter().filter(|count| is_of(count, of)).map(|count| count.count).sum()
+        };
+        let documents: Vec<TypeDocument> = types
+            .all()
+            .map(|of| {
+                let version = versions.get(&(of.plural().as_bytes(), of.group().as_bytes())).cloned();
+                document(of, objects_of(of), version)
+            })
+            .filter(|document| self.all || document.objects > 0 || document.custom)
+            .filter(|document| self.api_group.as_ref().is_none_or(|group| *group == document.group))
+            .filter(|document| self.namespaced.is_none_or(|wanted| wanted == document.namespaced))
+            .collect();
+        snapshot.source().finish()?;
+        self.print(context, documents, listing.revision)?;
+        context.out.flush()?;
+        let definitions = unread.tell_of_definitions(context);
+        skipped(context, &listing.damage).map(|outcome| outcome.max(definitions))
     }
 
     fn print(

@@ -17,7 +17,7 @@ use crate::cli::input::{KubernetesKeys, Reading, Threads};
 use crate::cli::output::columns::{Columns, Rows};
 use crate::cli::output::size::grouped;
 use crate::cli::output::text::{count, safe, shown};
-use crate::cli::{Context, Outcome, input, progress};
+use crate::cli::{Context, Outcome, progress};
 
 /// How objects are encrypted, and whether a key file opens them all
 ///
@@ -176,32 +176,29 @@ impl Encryption {
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         let file = self.reading.only(&self.words)?;
         let keyring = self.decryption.keyring(context)?;
-        let snapshot = self.reading.snapshot(&file)?;
-        input::unless_changed(std::slice::from_ref(&snapshot), || {
-            let settings = self.reading.settings(self.threads.settings(context));
-            prepare(&snapshot, settings.threads);
-            let db = snapshot.db().map_err(OpError::from)?;
-            let total = snapshot.source().bytes().len() as u64;
-            let request = Request {
-                prefixes: self.kubernetes.prefixes(),
-                keyring: keyring.as_ref(),
-                all_revisions: self.all_revisions,
-            };
-            let report = progress::watch(context, "reading", total, progress::walked, || {
-                audit(&db, &request, &settings)
-            })?;
-            snapshot.source().finish()?;
-            if report.rows.is_empty() {
-                return Err(Failure::no("this is no store of Kubernetes, or its keys have another prefix")
-                    .hint("`etcdsnap keys FILE` shows them; --etcd-prefix names the prefix"));
-            }
-            match self.output {
-                PageFormat::Json => write_json(context.out, &self.document(&report, keyring.as_ref()))?,
-                PageFormat::Text => self.text(context, &file, &report, keyring.as_ref())?,
-            }
-            let outcome = if report.locked_count() > 0 { Outcome::No } else { Outcome::Yes };
-            Ok(outcome.max(skipped(context, &report.damage)?))
-        })
+        let snapshot = self.reading.snapshot(context, &file)?;
+        let settings = self.reading.settings(self.threads.settings(context));
+        prepare(&snapshot, settings.threads);
+        let db = snapshot.db().map_err(OpError::from)?;
+        let total = snapshot.source().bytes().len() as u64;
+        let request = Request {
+            prefixes: self.kubernetes.prefixes(),
+            keyring: keyring.as_ref(),
+            all_revisions: self.all_revisions,
+        };
+        let report =
+            progress::watch(context, "reading", total, progress::walked, || audit(&db, &request, &settings))?;
+        snapshot.source().finish()?;
+        if report.rows.is_empty() {
+            return Err(Failure::no("this is no store of Kubernetes, or its keys have another prefix")
+                .hint("`etcdsnap keys FILE` shows them; --etcd-prefix names the prefix"));
+        }
+        match self.output {
+            PageFormat::Json => write_json(context.out, &self.document(&report, keyring.as_ref()))?,
+            PageFormat::Text => self.text(context, &file, &report, keyring.as_ref())?,
+        }
+        let outcome = if report.locked_count() > 0 { Outcome::No } else { Outcome::Yes };
+        Ok(outcome.max(skipped(context, &report.damage)?))
     }
 
     fn document(&self, report: &Report<'_>, keyring: Option<&Keyring>) -> Document {

@@ -13,7 +13,7 @@ use crate::cli::output::boxed;
 use crate::cli::output::columns::{Columns, Rows};
 use crate::cli::output::text::shown;
 use crate::cli::progress;
-use crate::cli::{Context, Outcome, input};
+use crate::cli::{Context, Outcome};
 
 /// The hash by which members compare their data
 ///
@@ -77,34 +77,31 @@ impl Hashkv {
             std::iter::once(first).chain(others.into_iter().map(PathBuf::from)).collect();
         let mut snapshots = Vec::with_capacity(files.len());
         for file in &files {
-            snapshots.push(self.reading.snapshot(file)?);
+            snapshots.push(self.reading.snapshot(context, file)?);
         }
-        input::unless_changed(&snapshots, || {
-            let total = snapshots.iter().map(|snapshot| snapshot.source().bytes().len() as u64).sum();
-            let answer = progress::watch(context, "hashing", total, progress::walked, || {
-                match snapshots.as_slice() {
-                    [only] => hashkv(only, self.rev, &settings)
-                        .map(|report| Ok(Comparison { hashes: vec![report], equal: true })),
-                    all => compare(all, self.rev, &settings),
-                }
+        let total = snapshots.iter().map(|snapshot| snapshot.source().bytes().len() as u64).sum();
+        let answer =
+            progress::watch(context, "hashing", total, progress::walked, || match snapshots.as_slice() {
+                [only] => hashkv(only, self.rev, &settings)
+                    .map(|report| Ok(Comparison { hashes: vec![report], equal: true })),
+                all => compare(all, self.rev, &settings),
             })?;
-            let comparison = answer.map_err(|Incomparable::NoCommonRevision { newest, oldest }| {
+        let comparison = answer.map_err(|Incomparable::NoCommonRevision { newest, oldest }| {
             Failure::no(format!(
                 "the files have no revision in common: one of them ends at {newest}, another was compacted at {oldest}"
             ))
             .hint("compare snapshots that were taken closer together")
         })?;
-            match self.write_out {
-                Some(format) => upstream(context.out, format, &comparison.hashes)?,
-                None if self.output == PageFormat::Json => json(context, &files, &comparison)?,
-                None => text(context, &files, &comparison)?,
-            }
-            let mut outcome = if comparison.equal { Outcome::Yes } else { Outcome::No };
-            for report in &comparison.hashes {
-                outcome = outcome.max(skipped(context, &report.damage)?);
-            }
-            Ok(outcome)
-        })
+        match self.write_out {
+            Some(format) => upstream(context.out, format, &comparison.hashes)?,
+            None if self.output == PageFormat::Json => json(context, &files, &comparison)?,
+            None => text(context, &files, &comparison)?,
+        }
+        let mut outcome = if comparison.equal { Outcome::Yes } else { Outcome::No };
+        for report in &comparison.hashes {
+            outcome = outcome.max(skipped(context, &report.damage)?);
+        }
+        Ok(outcome)
     }
 }
 

@@ -92,19 +92,17 @@ impl Keys {
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         let (file, words) = self.reading.split(&self.words)?;
         let prefix = input::word_or_hex(&words, self.prefix_hex.as_ref(), "KEYPREFIX", "--prefix-hex")?;
-        let snapshot = self.reading.snapshot(&file)?;
-        input::unless_changed(std::slice::from_ref(&snapshot), || {
-            let settings = self.reading.settings(self.threads.settings(context));
-            prepare(&snapshot, settings.threads);
-            let db = snapshot.db().map_err(OpError::from)?;
-            let total = snapshot.source().bytes().len() as u64;
-            let listing = progress::watch(context, "reading", total, progress::walked, || {
-                keys(&db, prefix.into_iter().collect(), self.rev, &settings)
-            })?;
-            self.print(context, &listing, settings.threads)?;
-            snapshot.source().finish()?;
-            skipped(context, &listing.damage)
-        })
+        let snapshot = self.reading.snapshot(context, &file)?;
+        let settings = self.reading.settings(self.threads.settings(context));
+        prepare(&snapshot, settings.threads);
+        let db = snapshot.db().map_err(OpError::from)?;
+        let total = snapshot.source().bytes().len() as u64;
+        let listing = progress::watch(context, "reading", total, progress::walked, || {
+            keys(&db, prefix.into_iter().collect(), self.rev, &settings)
+        })?;
+        self.print(context, &listing, settings.threads)?;
+        snapshot.source().finish()?;
+        skipped(context, &listing.damage)
     }
 
     fn shown<'k>(&self, key: &'k [u8]) -> Cow<'k, str> {

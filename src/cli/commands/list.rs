@@ -16,7 +16,7 @@ use crate::cli::output::columns::{Columns, Rows};
 use crate::cli::output::json;
 use crate::cli::output::shell::quoted;
 use crate::cli::output::text::{safe, safe_cow};
-use crate::cli::{Context, Outcome, input, progress};
+use crate::cli::{Context, Outcome, progress};
 
 /// Kubernetes objects by resource and namespace
 ///
@@ -153,25 +153,23 @@ impl List {
             revision: self.rev,
             prefixes: self.kubernetes.prefixes(),
         };
-        let snapshot = self.reading.snapshot(&file)?;
-        input::unless_changed(std::slice::from_ref(&snapshot), || {
-            let settings = self.reading.settings(self.threads.settings(context));
-            prepare(&snapshot, settings.threads);
-            let db = snapshot.db().map_err(OpError::from)?;
-            let total = snapshot.source().bytes().len() as u64;
-            let listing = progress::watch(context, "reading", total, progress::walked, || {
-                list(&db, &selection, &settings)
-            })?;
-            let named = !selection.types.is_empty() || self.namespace.is_some() || self.all_namespaces;
-            let found = match self.output {
-                ListFormat::Table | ListFormat::Json if !named => {
-                    self.counts(context, &listing, settings.threads)?
-                }
-                _ => self.objects(context, &listing, settings.threads)?,
-            };
-            snapshot.source().finish()?;
-            self.conclude(context, &listing, found, named)
-        })
+        let snapshot = self.reading.snapshot(context, &file)?;
+        let settings = self.reading.settings(self.threads.settings(context));
+        prepare(&snapshot, settings.threads);
+        let db = snapshot.db().map_err(OpError::from)?;
+        let total = snapshot.source().bytes().len() as u64;
+        let listing = progress::watch(context, "reading", total, progress::walked, || {
+            list(&db, &selection, &settings)
+        })?;
+        let named = !selection.types.is_empty() || self.namespace.is_some() || self.all_namespaces;
+        let found = match self.output {
+            ListFormat::Table | ListFormat::Json if !named => {
+                self.counts(context, &listing, settings.threads)?
+            }
+            _ => self.objects(context, &listing, settings.threads)?,
+        };
+        snapshot.source().finish()?;
+        self.conclude(context, &listing, found, named)
     }
 
     fn counts(

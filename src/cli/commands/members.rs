@@ -13,7 +13,7 @@ use crate::cli::input::Reading;
 use crate::cli::output::boxed;
 use crate::cli::output::columns::{Columns, Rows};
 use crate::cli::output::text::{count, safe};
-use crate::cli::{Context, Outcome, input, words};
+use crate::cli::{Context, Outcome, words};
 
 /// Who was in the cluster
 #[derive(Debug, clap::Args)]
@@ -114,19 +114,17 @@ impl Members {
 
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         let file = self.reading.only(&self.words)?;
-        let snapshot = self.reading.snapshot(&file)?;
-        input::unless_changed(std::slice::from_ref(&snapshot), || {
-            let report = members(&snapshot, &self.reading.settings(context.settings()))?;
-            match self.write_out {
-                Some(format) => upstream(context.out, format, &report)?,
-                None if self.output == PageFormat::Json => {
-                    let members = MembersDocument::of(&report);
-                    write_json(context.out, &Document { schema_version: SCHEMA_VERSION, members })?;
-                }
-                None => text(context.out, &report)?,
+        let snapshot = self.reading.snapshot(context, &file)?;
+        let report = members(&snapshot, &self.reading.settings(context.settings()))?;
+        match self.write_out {
+            Some(format) => upstream(context.out, format, &report)?,
+            None if self.output == PageFormat::Json => {
+                let members = MembersDocument::of(&report);
+                write_json(context.out, &Document { schema_version: SCHEMA_VERSION, members })?;
             }
-            skipped(context, &report.damage)
-        })
+            None => text(context.out, &report)?,
+        }
+        skipped(context, &report.damage)
     }
 }
 

@@ -112,7 +112,7 @@ impl Repack {
         check_target(&self.out).map_err(|error| self.failure(error, None))?;
         let keyring = self.decryption.keyring(context)?;
         let input = Input::find(&self.source).map_err(|error| self.failure(error, None))?;
-        let source = self.opening.source(&input.db)?;
+        let source = self.opening.source(context, &input.db)?;
         let settings = self.threads.settings(context);
         let reader =
             Reader { keys: keyring.as_ref(), prefixes: self.kubernetes.prefixes(), ..Reader::default() };

@@ -15,7 +15,7 @@ use crate::cli::input::{KubernetesKeys, Reading, Threads};
 use crate::cli::output::boxed;
 use crate::cli::output::size::{grouped, humanized};
 use crate::cli::output::text::{count, hex, safe, shown};
-use crate::cli::{Context, Outcome, input, progress, words};
+use crate::cli::{Context, Outcome, progress, words};
 
 /// What is in the file?
 ///
@@ -121,31 +121,28 @@ impl Status {
 
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         let file = self.reading.only(&self.words)?;
-        let snapshot = self.reading.snapshot(&file)?;
-        input::unless_changed(std::slice::from_ref(&snapshot), || {
-            let settings = self.reading.settings(self.threads.settings(context));
-            let total = snapshot.source().bytes().len() as u64;
-            if let Some(format) = self.write_out {
-                let (figures, damage) = progress::watch(context, "reading", total, progress::walked, || {
-                    figures(&snapshot, &settings)
-                })?;
-                upstream(context.out, format, &figures)?;
-                return skipped(context, &damage);
-            }
-            let prefixes = self.kubernetes.prefixes();
-            let hashed = |progress: &etcdsnap::ops::Progress| progress.hashed.load(Ordering::Relaxed);
-            let page = progress::watch(context, "reading", total, hashed, || {
-                status(&snapshot, &prefixes, &settings)
+        let snapshot = self.reading.snapshot(context, &file)?;
+        let settings = self.reading.settings(self.threads.settings(context));
+        let total = snapshot.source().bytes().len() as u64;
+        if let Some(format) = self.write_out {
+            let (figures, damage) = progress::watch(context, "reading", total, progress::walked, || {
+                figures(&snapshot, &settings)
             })?;
-            let name = shown(&file);
-            if self.output == PageFormat::Json {
-                write_json(context.out, &document(&name, &page))?;
-            } else {
-                text(context.out, &name, &page)?;
-            }
-            let outcome = skipped(context, &page.damage)?;
-            Ok(if matches!(page.digest, DigestVerdict::Differs { .. }) { Outcome::No } else { outcome })
-        })
+            upstream(context.out, format, &figures)?;
+            return skipped(context, &damage);
+        }
+        let prefixes = self.kubernetes.prefixes();
+        let hashed = |progress: &etcdsnap::ops::Progress| progress.hashed.load(Ordering::Relaxed);
+        let page =
+            progress::watch(context, "reading", total, hashed, || status(&snapshot, &prefixes, &settings))?;
+        let name = shown(&file);
+        if self.output == PageFormat::Json {
+            write_json(context.out, &document(&name, &page))?;
+        } else {
+            text(context.out, &name, &page)?;
+        }
+        let outcome = skipped(context, &page.damage)?;
+        Ok(if matches!(page.digest, DigestVerdict::Differs { .. }) { Outcome::No } else { outcome })
     }
 }
 

@@ -91,43 +91,42 @@ impl Value {
             return Err(Failure::usage("no KEY was given").hint("`etcdsnap keys FILE` lists the keys"));
         };
         let keyring = self.decryption.keyring(context)?;
-        let snapshot = self.reading.snapshot(&file)?;
-        input::unless_changed(std::slice::from_ref(&snapshot), || {
-            let settings = self.reading.settings(self.threads.settings(context));
-            let db = snapshot.db().map_err(OpError::from)?;
-            let total = snapshot.source().bytes().len() as u64;
-            let state = progress::watch(context, "reading", total, progress::walked, || {
-                key(&db, &wanted, self.rev, &settings)
-            })?;
-            let shown = safe(&wanted);
-            match &state.newest {
-                None if !state.damage.is_empty() => {
-                    skipped(context, &state.damage)?;
-                    return Err(Failure::no(format!("{shown}: not among what can be read of this file")).hint(
+        let snapshot = self.reading.snapshot(context, &file)?;
+        let settings = self.reading.settings(self.threads.settings(context));
+        let db = snapshot.db().map_err(OpError::from)?;
+        let total = snapshot.source().bytes().len() as u64;
+        let state = progress::watch(context, "reading", total, progress::walked, || {
+            key(&db, &wanted, self.rev, &settings)
+        })?;
+        let shown = safe(&wanted);
+        match &state.newest {
+            None if !state.damage.is_empty() => {
+                skipped(context, &state.damage)?;
+                return Err(Failure::no(format!("{shown}: not among what can be read of this file")).hint(
                     "what cannot be read may hold it: `etcdsnap salvage` and `etcdsnap carve` look there",
                 ));
-                }
-                None => {
-                    return Err(Failure::no(format!(
-                        "{shown}: there is no such key at revision {}",
-                        state.revision
-                    ))
-                    .hint("`etcdsnap keys FILE PREFIX` lists the keys there are"));
-                }
-                Some(record) if record.tombstone => {
-                    skipped(context, &state.damage)?;
-                    let deleted = record.revision;
-                    return Err(Failure::no(format!("{shown}: the key was deleted at revision {deleted}"))
-                        .hint(format!(
-                            "--rev {} shows it as it was before, unless that was compacted away",
-                            deleted.main - 1
-                        )));
-                }
-                Some(record) => self.opened(context, record, keyring.as_ref())?,
             }
-            snapshot.source().finish()?;
-            skipped(context, &state.damage)
-        })
+            None => {
+                return Err(Failure::no(format!(
+                    "{shown}: there is no such key at revision {}",
+                    state.revision
+                ))
+                .hint("`etcdsnap keys FILE PREFIX` lists the keys there are"));
+            }
+            Some(record) if record.tombstone => {
+                skipped(context, &state.damage)?;
+                let deleted = record.revision;
+                return Err(Failure::no(format!("{shown}: the key was deleted at revision {deleted}")).hint(
+                    format!(
+                        "--rev {} shows it as it was before, unless that was compacted away",
+                        deleted.main - 1
+                    ),
+                ));
+            }
+            Some(record) => self.opened(context, record, keyring.as_ref())?,
+        }
+        snapshot.source().finish()?;
+        skipped(context, &state.damage)
     }
 
     /// Prints the value, in plain text if there are keys.

@@ -95,5 +95,6 @@ impl Item<'_, '_> {
 
 fn unwritten(error: &std::io::Error) -> Failure {
     Failure::new(format!("cannot write {INDEX}: {error}"))
+        .regardless()
         .hint("what was written so far is not complete: remove it, look at the disk, and try again")
 }

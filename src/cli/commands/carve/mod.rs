@@ -118,7 +118,7 @@ impl Carve {
             prefixes,
             ..Reader::default()
         };
-        let source = self.opening.source(&file)?;
+        let source = self.opening.source(context, &file)?;
         let settings = self.threads.settings(context);
         let mut directory = self.out_dir.as_deref().map(Directory::new).transpose()?;
         let total = source.bytes().len() as u64;
@@ -143,8 +143,8 @@ impl Carve {
         };
         let result = asked.write(context, settings.threads, directory.as_mut(), &mut summary);
         self.out_dir.iter().for_each(|directory| context.wrote(directory));
-        source.finish()?;
         result?;
+        source.finish()?;
         context.out.flush()?;
         let narrowed =
             !selection.types.is_empty() || selection.namespace.is_some() || selection.key_prefix.is_some();

@@ -24,7 +24,7 @@ use crate::cli::decryption::Decryption;
 use crate::cli::failure::Failure;
 use crate::cli::input::{KubernetesKeys, Reading, Threads};
 use crate::cli::redaction::Redact;
-use crate::cli::{Context, Outcome, input, progress, redaction};
+use crate::cli::{Context, Outcome, progress, redaction};
 use stream::{Form, Stream};
 
 /// Kubernetes objects as manifests for another cluster
@@ -181,64 +181,62 @@ impl Export {
             namespaces,
         };
 
-        let snapshot = self.reading.snapshot(&file)?;
-        input::unless_changed(std::slice::from_ref(&snapshot), || {
-            let settings = self.reading.settings(self.threads.settings(context));
-            prepare(&snapshot, settings.threads);
-            let db = snapshot.db().map_err(OpError::from)?;
-            let named = self.redact.request(&behind_redact);
-            let revision = request.selection.revision;
-            let (known, _) = store::types(&db, Some(&[&named]), false, &request.reader, revision, &settings)?;
-            request.redaction = self.redact.redaction(&behind_redact, &known)?;
-            request.selection.types = types(&words, &db, &request, &settings)?;
-            // A mistyped name would let through what was to be left out.
-            let exact = |typed: &[String]| -> Result<Vec<Pattern>, Failure> {
-                let (broad, exact): (Vec<String>, Vec<String>) =
-                    typed.iter().cloned().partition(|typed| typed.contains('*'));
-                let names = types(&exact, &db, &request, &settings)?;
-                Ok(broad.into_iter().chain(names).map(Pattern::new).collect())
-            };
-            let included = exact(&self.which.include_resources)?;
-            let excluded = exact(&self.which.exclude_resources)?;
-            request.scope.include_resources = included;
-            request.scope.exclude_resources = excluded;
-            let total = snapshot.source().bytes().len() as u64;
-            let report = match &self.out_dir {
-                Some(directory) => {
-                    let mut tree = Tree::new(directory, ending)?;
-                    let report = progress::watch(context, "exporting", total, progress::walked, || {
-                        export(
-                            &db,
-                            &request,
-                            &settings,
-                            |object| self.output.text(object),
-                            |manifest| tree.put(&manifest),
-                        )
+        let snapshot = self.reading.snapshot(context, &file)?;
+        let settings = self.reading.settings(self.threads.settings(context));
+        prepare(&snapshot, settings.threads);
+        let db = snapshot.db().map_err(OpError::from)?;
+        let named = self.redact.request(&behind_redact);
+        let revision = request.selection.revision;
+        let (known, _) = store::types(&db, Some(&[&named]), false, &request.reader, revision, &settings)?;
+        request.redaction = self.redact.redaction(&behind_redact, &known)?;
+        request.selection.types = types(&words, &db, &request, &settings)?;
+        // A mistyped name would let through what was to be left out.
+        let exact = |typed: &[String]| -> Result<Vec<Pattern>, Failure> {
+            let (broad, exact): (Vec<String>, Vec<String>) =
+                typed.iter().cloned().partition(|typed| typed.contains('*'));
+            let names = types(&exact, &db, &request, &settings)?;
+            Ok(broad.into_iter().chain(names).map(Pattern::new).collect())
+        };
+        let included = exact(&self.which.include_resources)?;
+        let excluded = exact(&self.which.exclude_resources)?;
+        request.scope.include_resources = included;
+        request.scope.exclude_resources = excluded;
+        let total = snapshot.source().bytes().len() as u64;
+        let report = match &self.out_dir {
+            Some(directory) => {
+                let mut tree = Tree::new(directory, ending)?;
+                let report = progress::watch(context, "exporting", total, progress::walked, || {
+                    export(
+                        &db,
+                        &request,
+                        &settings,
+                        |object| self.output.text(object),
+                        |manifest| tree.put(&manifest),
+                    )
+                });
+                if report.is_err() {
+                    tree.remove_if_empty();
+                }
+                let report = report.map_err(Failure::from)?;
+                context.wrote(directory);
+                report
+            }
+            None => {
+                let (quiet, done) = (context.global.quiet, context.progress);
+                let redacted = request.redaction.is_some();
+                let mut stream = Stream::new(&mut *context.out, self.output, redacted);
+                let put = |manifest: Manifest| stream.put(&manifest.text);
+                let report =
+                    progress::watch_progress(quiet, done, "exporting", total, progress::walked, || {
+                        export(&db, &request, &settings, |object| self.output.item(object), put)
                     });
-                    if report.is_err() {
-                        tree.remove_if_empty();
-                    }
-                    let report = report.map_err(Failure::from)?;
-                    context.wrote(directory);
-                    report
-                }
-                None => {
-                    let (quiet, done) = (context.global.quiet, context.progress);
-                    let redacted = request.redaction.is_some();
-                    let mut stream = Stream::new(&mut *context.out, self.output, redacted);
-                    let put = |manifest: Manifest| stream.put(&manifest.text);
-                    let report =
-                        progress::watch_progress(quiet, done, "exporting", total, progress::walked, || {
-                            export(&db, &request, &settings, |object| self.output.item(object), put)
-                        });
-                    let report = report.map_err(Failure::from)?;
-                    stream.finish()?;
-                    report
-                }
-            };
-            snapshot.source().finish()?;
-            self.conclude(context, &report, request.redaction.is_some())
-        })
+                let report = report.map_err(Failure::from)?;
+                stream.finish()?;
+                report
+            }
+        };
+        snapshot.source().finish()?;
+        self.conclude(context, &report, request.redaction.is_some())
     }
 
     fn conclude(
@@ -310,7 +308,7 @@ impl Failure {
 
 impl From<TreeError> for Failure {
     fn from(error: TreeError) -> Self {
-        let failure = Self::new(error.to_string());
+        let failure = Self::new(error.to_string()).regardless();
         match error {
             TreeError::NotEmpty(_) => {
                 failure.hint("name a directory that is empty or not there: nothing is ever overwritten")

@@ -34,7 +34,7 @@ use crate::cli::failure::Failure;
 use crate::cli::input::{KubernetesKeys, Reading, Threads};
 use crate::cli::redaction::Redact;
 use crate::cli::switch::switch;
-use crate::cli::{Context, Outcome, input};
+use crate::cli::{Context, Outcome};
 
 /// Kubernetes objects, as kubectl shows them
 ///
@@ -147,51 +147,48 @@ impl Get {
         let sort = sort.map_err(|error| Failure::usage(format!("--sort-by: {error}")))?;
         let keyring = self.decryption.keyring(context)?;
 
-        let snapshot = self.reading.snapshot(&file)?;
-        input::unless_changed(std::slice::from_ref(&snapshot), || {
-            let settings = self.reading.settings(self.threads.settings(context));
-            let db = snapshot.db().map_err(OpError::from)?;
-            let prefixes = self.kubernetes.prefixes();
-            let mut reader = Reader {
-                keys: keyring.as_ref(),
-                options: Options::default(),
-                labels,
-                fields,
-                redaction: None,
-                prefixes,
-            };
-            let requests = [&request, &self.redact.request(&behind_redact)];
-            let (types, unread) = store::types(&db, Some(&requests), false, &reader, self.rev, &settings)?;
-            let definitions = unread.tell_of_definitions(context);
-            let jobs = self.jobs(&request, &types)?;
-            let redaction = self.redact.redaction(&behind_redact, &types)?;
-            reader.redaction = redaction.as_ref();
-            let is_table = matches!(format, Format::Table { .. });
-            let sought = Sought {
-                time: is_table && self.now.is_none(),
-                release: !matches!(format, Format::Name) && self.kube_version.is_none(),
-            };
-            let moment = moment(&db, self.rev.unwrap_or(i64::MAX), &reader.prefixes, reader.keys, sought);
-            let release = self.kube_version.or(moment.release).unwrap_or(NEWEST_RELEASE);
-            let mut table_context =
-                TableContext::new(self.now.or(moment.newest_write.map(|write| write.time)));
-            table_context.release = release;
-            table_context.wide = matches!(format, Format::Table { wide: true });
-            reader.options.null_creation_timestamps = release < FIRST_WITHOUT_NULL_TIMESTAMPS;
-            if self.show_managed_fields {
-                reader.options.fields = FieldSet::all();
-            }
+        let snapshot = self.reading.snapshot(context, &file)?;
+        let settings = self.reading.settings(self.threads.settings(context));
+        let db = snapshot.db().map_err(OpError::from)?;
+        let prefixes = self.kubernetes.prefixes();
+        let mut reader = Reader {
+            keys: keyring.as_ref(),
+            options: Options::default(),
+            labels,
+            fields,
+            redaction: None,
+            prefixes,
+        };
+        let requests = [&request, &self.redact.request(&behind_redact)];
+        let (types, unread) = store::types(&db, Some(&requests), false, &reader, self.rev, &settings)?;
+        let definitions = unread.tell_of_definitions(context);
+        let jobs = self.jobs(&request, &types)?;
+        let redaction = self.redact.redaction(&behind_redact, &types)?;
+        reader.redaction = redaction.as_ref();
+        let is_table = matches!(format, Format::Table { .. });
+        let sought = Sought {
+            time: is_table && self.now.is_none(),
+            release: !matches!(format, Format::Name) && self.kube_version.is_none(),
+        };
+        let moment = moment(&db, self.rev.unwrap_or(i64::MAX), &reader.prefixes, reader.keys, sought);
+        let release = self.kube_version.or(moment.release).unwrap_or(NEWEST_RELEASE);
+        let mut table_context = TableContext::new(self.now.or(moment.newest_write.map(|write| write.time)));
+        table_context.release = release;
+        table_context.wide = matches!(format, Format::Table { wide: true });
+        reader.options.null_creation_timestamps = release < FIRST_WITHOUT_NULL_TIMESTAMPS;
+        if self.show_managed_fields {
+            reader.options.fields = FieldSet::all();
+        }
 
-            let asked = Asked { get: self, format, sort, table_context, reader, jobs, settings };
-            let answer = if asked.jobs.iter().all(|job| job.names.is_some()) {
-                asked.by_name(context, &db)?
-            } else {
-                prepare(&snapshot, settings.threads);
-                asked.all(context, &db, snapshot.source().bytes().len() as u64)?
-            };
-            snapshot.source().finish()?;
-            asked.conclude(context, answer).map(|outcome| outcome.max(definitions))
-        })
+        let asked = Asked { get: self, format, sort, table_context, reader, jobs, settings };
+        let answer = if asked.jobs.iter().all(|job| job.names.is_some()) {
+            asked.by_name(context, &db)?
+        } else {
+            prepare(&snapshot, settings.threads);
+            asked.all(context, &db, snapshot.source().bytes().len() as u64)?
+        };
+        snapshot.source().finish()?;
+        asked.conclude(context, answer).map(|outcome| outcome.max(definitions))
     }
 
     /// What is asked for.

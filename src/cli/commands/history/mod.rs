@@ -109,66 +109,62 @@ impl History {
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         let (file, words) = self.reading.split(&self.words)?;
         let keyring = self.decryption.keyring(context)?;
-        let snapshot = self.reading.snapshot(&file)?;
-        input::unless_changed(std::slice::from_ref(&snapshot), || {
-            let settings = self.reading.settings(self.threads.settings(context));
-            let db = snapshot.db().map_err(OpError::from)?;
-            let fields = if self.show_managed_fields { FieldSet::all() } else { Options::default().fields };
-            let reader = Reader {
-                keys: keyring.as_ref(),
-                options: Options { fields, ..Options::default() },
-                prefixes: self.kubernetes.prefixes(),
-                ..Reader::default()
-            };
-            let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-            let (words, behind_redact) = self
-                .redact
-                .split(words, |words| self.key_of(words).is_some() || Request::parse(words).is_ok());
-            let subject_key = self.key_of(&words);
-            if subject_key.is_some() && self.namespace.is_some() {
-                return Err(Failure::usage("--namespace has no meaning for a key").hint("leave it out"));
-            }
-            if subject_key.is_none() && (self.key.is_some() || self.key_hex.is_some()) {
-                return Err(Failure::usage("a key and an object were given").hint("leave out one of them"));
-            }
-            let request = match &subject_key {
-                Some(_) => None,
-                None => Some(request(&words)?),
-            };
-            let for_redaction = self.redact.request(&behind_redact);
-            let requests: Vec<&Request> = request.iter().chain([&for_redaction]).collect();
-            let (types, unread) = store::types(&db, Some(&requests), false, &reader, None, &settings)?;
-            let definitions = unread.tell_of_definitions(context);
-            let subject = match (&subject_key, &request) {
-                (Some(key), _) => Subject::of_key(key),
-                (None, Some(request)) => self.object(request, &types, &reader)?,
-                (None, None) => return Err(nothing_asked()),
-            };
-            let redaction = if self.show_secrets {
-                None
-            } else {
-                Some(self.redact.redaction(&behind_redact, &types)?.unwrap_or_default())
-            };
+        let snapshot = self.reading.snapshot(context, &file)?;
+        let settings = self.reading.settings(self.threads.settings(context));
+        let db = snapshot.db().map_err(OpError::from)?;
+        let fields = if self.show_managed_fields { FieldSet::all() } else { Options::default().fields };
+        let reader = Reader {
+            keys: keyring.as_ref(),
+            options: Options { fields, ..Options::default() },
+            prefixes: self.kubernetes.prefixes(),
+            ..Reader::default()
+        };
+        let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        let (words, behind_redact) =
+            self.redact.split(words, |words| self.key_of(words).is_some() || Request::parse(words).is_ok());
+        let subject_key = self.key_of(&words);
+        if subject_key.is_some() && self.namespace.is_some() {
+            return Err(Failure::usage("--namespace has no meaning for a key").hint("leave it out"));
+        }
+        if subject_key.is_none() && (self.key.is_some() || self.key_hex.is_some()) {
+            return Err(Failure::usage("a key and an object were given").hint("leave out one of them"));
+        }
+        let request = match &subject_key {
+            Some(_) => None,
+            None => Some(request(&words)?),
+        };
+        let for_redaction = self.redact.request(&behind_redact);
+        let requests: Vec<&Request> = request.iter().chain([&for_redaction]).collect();
+        let (types, unread) = store::types(&db, Some(&requests), false, &reader, None, &settings)?;
+        let definitions = unread.tell_of_definitions(context);
+        let subject = match (&subject_key, &request) {
+            (Some(key), _) => Subject::of_key(key),
+            (None, Some(request)) => self.object(request, &types, &reader)?,
+            (None, None) => return Err(nothing_asked()),
+        };
+        let redaction = if self.show_secrets {
+            None
+        } else {
+            Some(self.redact.redaction(&behind_redact, &types)?.unwrap_or_default())
+        };
 
-            prepare(&snapshot, settings.threads);
-            let found =
-                self.find(context, &db, &subject, &settings, snapshot.source().bytes().len() as u64)?;
-            if found.records.is_empty() {
-                skipped(context, &found.damage)?;
-                return Err(self.not_there(&subject, &found));
-            }
-            let shown = Shown::new(&found, &reader, redaction.as_ref(), self.patch);
-            match self.output {
-                HistoryFormat::Table => shown.table(context.out)?,
-                HistoryFormat::Json => shown.json(context.out)?,
-                HistoryFormat::Jsonl => shown.lines(context.out)?,
-            }
-            snapshot.source().finish()?;
-            context.out.flush()?;
-            shown.tell(context);
-            let outcome = skipped(context, &found.damage)?;
-            Ok(outcome.max(definitions).max(if shown.all_shown() { Outcome::Yes } else { Outcome::No }))
-        })
+        prepare(&snapshot, settings.threads);
+        let found = self.find(context, &db, &subject, &settings, snapshot.source().bytes().len() as u64)?;
+        if found.records.is_empty() {
+            skipped(context, &found.damage)?;
+            return Err(self.not_there(&subject, &found));
+        }
+        let shown = Shown::new(&found, &reader, redaction.as_ref(), self.patch);
+        match self.output {
+            HistoryFormat::Table => shown.table(context.out)?,
+            HistoryFormat::Json => shown.json(context.out)?,
+            HistoryFormat::Jsonl => shown.lines(context.out)?,
+        }
+        snapshot.source().finish()?;
+        context.out.flush()?;
+        shown.tell(context);
+        let outcome = skipped(context, &found.damage)?;
+        Ok(outcome.max(definitions).max(if shown.all_shown() { Outcome::Yes } else { Outcome::No }))
     }
 
     /// The key, if that is what is asked for.

@@ -109,7 +109,7 @@ pub(super) fn surveyed<T>(
     file: &std::path::Path,
     each: impl FnOnce(&mut Context<'_>, &Survey<'_>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let source = looking.opening.source(file)?;
+    let source = looking.opening.source(context, file)?;
     let settings = threads.settings(context);
     let total = source.bytes().len() as u64;
     let survey = progress::watch(context, "reading", total, progress::walked, || survey(&source, &settings))?;

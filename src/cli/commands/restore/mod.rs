@@ -188,14 +188,13 @@ impl Restore {
         let early = early.map(|resolved| Ok::<_, Failure>((place_of(&resolved)?, resolved))).transpose()?;
         let databases = if out_dir.is_some() { Databases::One } else { Databases::OneOfSeveral };
         let root_password = self.cleansing.root_password(databases)?;
-        let source = self.opening.source(&self.file)?;
+        let source = self.opening.source(context, &self.file)?;
         let (place, resolved) = match early {
             Some(early) => early,
             None => {
                 let db = Db::open(source.bytes()).map_err(|error| self.failure(error.into(), &source))?;
-                let resolved = resolve(Some(&db));
+                let resolved = resolve(Some(&db))?;
                 source.finish()?;
-                let resolved = resolved?;
                 (place_of(&resolved)?, resolved)
             }
         };
@@ -346,7 +345,7 @@ impl Restore {
     fn failure(&self, error: RestoreError, source: &Source) -> Failure {
         if let (RestoreError::Target(TargetError::NotEmpty { .. }), true) = (&error, self.all.is_asked_for())
         {
-            return Failure::new(error.to_string()).hint(
+            return Failure::new(error.to_string()).regardless().hint(
                 "name an --out-dir that is not there yet: what is there is never touched, be it complete or not ours",
             );
         }

@@ -58,7 +58,7 @@ impl Salvage {
 
     pub(crate) fn run(&self, context: &mut Context<'_>) -> Result<Outcome, Failure> {
         absent(&self.out)?;
-        let source = self.opening.source(&self.file)?;
+        let source = self.opening.source(context, &self.file)?;
         let settings = self.threads.settings(context);
         let options = Options { prefixes: self.kubernetes.prefixes(), ..Options::default() };
         let plan = plan(&source, &options, &settings).map_err(|error| self.failure(error, &source))?;

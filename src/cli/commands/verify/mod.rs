@@ -109,7 +109,9 @@ impl Verify {
         file: &Path,
         keyring: Option<&Arc<Keyring>>,
     ) -> Result<Report, Failure> {
-        let source = self.opening.source(file)?;
+        // Each file is a matter of its own, with which `verify` ends by asking whether it
+        // changed: no witness of those before is wanted, nor that all of them stay open.
+        let source = self.opening.open(file)?;
         context.progress.hashed.store(0, Ordering::Relaxed);
         let options =
             Options { prefixes: self.kubernetes.prefixes(), keyring: keyring.cloned(), ..Options::default() };
