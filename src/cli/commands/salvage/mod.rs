@@ -61,7 +61,11 @@ impl Salvage {
         let source = self.opening.source(context, &self.file)?;
         let settings = self.threads.settings(context);
         let options = Options { prefixes: self.kubernetes.prefixes(), ..Options::default() };
-        let plan = plan(&source, &options, &settings).map_err(|error| self.failure(error, &source))?;
+        let total = source.bytes().len() as u64;
+        // What the digest is computed of is what is looked through beside it.
+        let hashed = |progress: &etcdsnap::ops::Progress| progress.hashed.load(Ordering::Relaxed);
+        let plan = progress::watch(context, "searching", total, hashed, || plan(&source, &options, &settings))
+            .map_err(|error| self.failure(error, &source))?;
         let written = if self.dry_run {
             None
         } else {
