@@ -3,7 +3,7 @@
 //! A [`Fault`] says where it was met, what was expected there and what was
 //! found. Strict readers return the first; the walk collects all of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{FileOffset, PageFlags, PageId};
@@ -347,6 +347,8 @@ fault_kinds! {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FaultLog {
     kinds: BTreeMap<&'static str, (u64, Vec<Fault>)>,
+    /// Top-level buckets whose keys are out of order, those of faults not kept included.
+    out_of_order: BTreeSet<Arc<[u8]>>,
 }
 
 impl FaultLog {
@@ -355,6 +357,12 @@ impl FaultLog {
 
     /// Adds a fault.
     pub fn push(&mut self, fault: Fault) {
+        if fault.kind.is_of_order()
+            && let Some(bucket) = &fault.bucket
+            && !self.out_of_order.contains(bucket)
+        {
+            self.out_of_order.insert(Arc::clone(bucket));
+        }
         let (count, kept) = self.kinds.entry(fault.kind.code()).or_default();
         *count = count.saturating_add(1);
         if kept.len() < Self::KEPT {
@@ -364,6 +372,7 @@ impl FaultLog {
 
     /// Adds the faults of a later part.
     pub(crate) fn append(&mut self, later: Self) {
+        self.out_of_order.extend(later.out_of_order);
         for (code, (more, faults)) in later.kinds {
             let (count, kept) = self.kinds.entry(code).or_default();
             *count = count.saturating_add(more);
@@ -375,6 +384,11 @@ impl FaultLog {
     /// Whether nothing is wrong.
     pub fn is_empty(&self) -> bool {
         self.kinds.is_empty()
+    }
+
+    /// Whether top-level bucket `name` has keys out of order, or where none like them belong.
+    pub(crate) fn is_out_of_order(&self, name: &[u8]) -> bool {
+        self.out_of_order.contains(name)
     }
 
     /// How many faults there are, those not kept included.
@@ -396,6 +410,11 @@ impl FaultLog {
 }
 
 impl FaultKind {
+    /// Whether a key stands where it does not belong.
+    fn is_of_order(&self) -> bool {
+        matches!(self, Self::KeyOrder { .. } | Self::KeyBelowParent { .. } | Self::KeyAboveParent { .. })
+    }
+
     /// Whether elements may be missing from the page, and nothing tells how many.
     pub(crate) fn may_hide_elements(&self) -> bool {
         matches!(self, Self::ElementsHidden { .. } | Self::ElementsApart { .. } | Self::DataBehind { .. })

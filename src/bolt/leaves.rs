@@ -7,37 +7,35 @@ use super::db::Db;
 use super::fault::{Excerpt, Fault, FaultKind, Place};
 use super::page::{LeafElement, Page, PageFlags};
 use super::page_set::PageSet;
-use super::tree::{Bounds, MAX_DEPTH};
+use super::tree::{Bounds, MAX_DEPTH, check_order, for_each_child};
 use super::walk::top_level_elements;
 use super::{Image, PageId};
 
+/// What is asked of the leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Direction {
+enum Way {
+    /// The first one first.
     Forward,
+    /// The last one first.
     Backward,
+    /// The last one first, whatever keys it has.
+    BackwardInAnyOrder,
 }
 
 /// Yields the elements of one leaf after the other, in the order of the page
-/// within each. A page that cannot be read, does not have all its elements, or stands
-/// where its keys do not belong, is a fault, and the other leaves follow nevertheless.
-/// Keys inside a page are not checked against their neighbours.
+/// within each. A page that cannot be read, or does not have all its elements, is a
+/// fault, and the other leaves follow nevertheless. So is, where the order counts, a page
+/// whose keys are not in order or not where they belong; of a branch that is so none of
+/// the leaves below it follows.
 pub struct Leaves<'a> {
     image: Image<'a>,
-    direction: Direction,
+    way: Way,
     /// Pages seen, so that a cycle ends.
     seen: PageSet,
-    /// Branches on the way.
-    stack: Vec<Frame<'a>>,
+    /// What is still to visit of each branch on the way, the next one last.
+    stack: Vec<Vec<(PageId, Bounds<'a>)>>,
     start: Option<BucketRoot<'a>>,
     bucket: std::sync::Arc<[u8]>,
-}
-
-/// A branch on the way to a leaf.
-struct Frame<'a> {
-    page: Page<'a>,
-    /// The number of children still to visit.
-    left: u32,
-    bounds: Bounds<'a>,
 }
 
 impl std::fmt::Debug for Leaves<'_> {
@@ -49,13 +47,24 @@ impl std::fmt::Debug for Leaves<'_> {
 /// The leaves of top-level bucket `name`, the last one first. Without such a
 /// bucket, or with damage on the way to it, there are none.
 pub fn leaves_backward<'a>(db: &Db<'a>, name: &[u8]) -> Leaves<'a> {
-    leaves(db, name, Direction::Backward)
+    leaves(db, name, Way::Backward)
+}
+
+/// As [`leaves_backward`], for whoever does not mind that one stands in another's place.
+pub fn leaves_backward_in_any_order<'a>(db: &Db<'a>, name: &[u8]) -> Leaves<'a> {
+    leaves(db, name, Way::BackwardInAnyOrder)
 }
 
 /// The leaves of top-level bucket `name`, the first one first. Without such a
 /// bucket, or with damage on the way to it, there are none.
 pub fn leaves_forward<'a>(db: &Db<'a>, name: &[u8]) -> Leaves<'a> {
-    leaves(db, name, Direction::Forward)
+    leaves(db, name, Way::Forward)
+}
+
+/// The last element of top-level bucket `name`. `None` if the bucket is empty, not there, or
+/// anything on the way is damaged or out of order: a walk then says what.
+pub fn last_element<'a>(db: &Db<'a>, name: &[u8]) -> Option<LeafElement<'a>> {
+    leaves_backward(db, name).next()?.ok()?.pop()
 }
 
 /// The top-level buckets in the order of their names.
@@ -86,13 +95,13 @@ pub fn top_level_buckets<'a>(db: &Db<'a>) -> Result<Vec<Bucket<'a>>, Box<Fault>>
     elements.iter().map(bucket).collect()
 }
 
-fn leaves<'a>(db: &Db<'a>, name: &[u8], direction: Direction) -> Leaves<'a> {
+fn leaves<'a>(db: &Db<'a>, name: &[u8], way: Way) -> Leaves<'a> {
     let (elements, _) = top_level_elements(db);
     let bucket = elements.iter().find(|element| element.key() == name);
     let bucket = bucket.and_then(|element| Bucket::parse(element, None).ok());
     Leaves {
         image: db.image,
-        direction,
+        way,
         seen: PageSet::new(db.image.page_limit()),
         stack: Vec::new(),
         start: bucket.map(|bucket| bucket.root),
@@ -105,7 +114,7 @@ impl<'a> Leaves<'a> {
         Box::new(Fault { place: Place::page(page), bucket: Some(self.bucket.clone()), kind, lost: None })
     }
 
-    /// Visits a page: the elements of a leaf, or `None` for a branch, which is
+    /// Visits a page: the elements of a leaf, or `None` for a branch, whose children are
     /// now on the stack.
     fn visit(&mut self, id: PageId, bounds: Bounds<'a>) -> Result<Option<Vec<LeafElement<'a>>>, Box<Fault>> {
         let page = self.image.page(id).map_err(|kind| self.fault(id, kind))?;
@@ -115,20 +124,46 @@ impl<'a> Leaves<'a> {
         match page.flags {
             PageFlags::LEAF => {
                 let elements = self.elements(&page)?;
-                for element in elements.first().into_iter().chain(elements.last()) {
-                    bounds.check(element.key()).map_err(|kind| self.fault(id, kind))?;
-                }
-                Ok(Some(elements))
+                self.ordered(id, elements, bounds).map(Some)
             }
             PageFlags::BRANCH if self.stack.len() >= MAX_DEPTH as usize => {
                 Err(self.fault(id, FaultKind::TooDeep { limit: MAX_DEPTH }))
             }
             PageFlags::BRANCH => {
-                self.stack.push(Frame { page, left: u32::from(page.count), bounds });
+                let children = self.children(&page, bounds).map_err(|kind| self.fault(id, kind))?;
+                self.stack.push(children);
                 Ok(None)
             }
             flags => Err(self.fault(id, FaultKind::PageType { flags })),
         }
+    }
+
+    /// The elements of a leaf, if they are in order or need not be.
+    fn ordered(
+        &self,
+        page: PageId,
+        elements: Vec<LeafElement<'a>>,
+        bounds: Bounds<'a>,
+    ) -> Result<Vec<LeafElement<'a>>, Box<Fault>> {
+        if self.way != Way::BackwardInAnyOrder {
+            in_order(&elements, bounds).map_err(|kind| self.fault(page, kind))?;
+        }
+        Ok(elements)
+    }
+
+    /// The children of a branch, the next one last.
+    fn children(&self, page: &Page<'a>, bounds: Bounds<'a>) -> Result<Vec<(PageId, Bounds<'a>)>, FaultKind> {
+        let mut children = Vec::new();
+        if self.way == Way::BackwardInAnyOrder {
+            let readable = page.branch_elements()?.filter_map(Result::ok);
+            children.extend(readable.map(|element| (element.child, Bounds::default())));
+            return Ok(children);
+        }
+        for_each_child(page, bounds, |element, bounds| children.push((element.child, bounds)))?;
+        if self.way == Way::Forward {
+            children.reverse();
+        }
+        Ok(children)
     }
 
     fn elements(&self, page: &Page<'a>) -> Result<Vec<LeafElement<'a>>, Box<Fault>> {
@@ -160,7 +195,10 @@ impl<'a> Iterator for Leaves<'a> {
             Some(BucketRoot::Tree(root)) => self.visit(root, Bounds::default()),
             Some(BucketRoot::Inline { bytes, offset }) => {
                 let page = Bucket::inline_page(bytes, offset).map_err(|kind| self.fault(PageId(0), kind));
-                page.and_then(|page| self.elements(&page)).map(Some)
+                page.and_then(|page| {
+                    let elements = self.elements(&page)?;
+                    self.ordered(PageId(0), elements, Bounds::default()).map(Some)
+                })
             }
             None => Ok(None),
         };
@@ -170,36 +208,24 @@ impl<'a> Iterator for Leaves<'a> {
                 Ok(None) => {}
                 Err(fault) => return Some(Err(fault)),
             }
-            let frame = self.stack.last_mut()?;
-            let Some(left) = frame.left.checked_sub(1) else {
-                self.stack.pop();
-                visited = Ok(None);
-                continue;
-            };
-            frame.left = left;
-            let count = u32::from(frame.page.count);
-            let index = match self.direction {
-                Direction::Backward => left,
-                Direction::Forward => count.saturating_sub(left).saturating_sub(1),
-            };
-            let id = frame.page.id;
-            visited = match frame.child(index) {
-                Ok((child, bounds)) => self.visit(child, bounds),
-                Err(kind) => Err(self.fault(id, kind)),
+            visited = match self.stack.last_mut()?.pop() {
+                Some((child, bounds)) => self.visit(child, bounds),
+                None => {
+                    self.stack.pop();
+                    Ok(None)
+                }
             };
         }
     }
 }
 
-impl<'a> Frame<'a> {
-    /// A child, and the keys that it may hold.
-    fn child(&self, index: u32) -> Result<(PageId, Bounds<'a>), FaultKind> {
-        let element = self.page.branch_element(index)?;
-        self.bounds.check(element.key)?;
-        let next = index.saturating_add(1);
-        let behind = (next < u32::from(self.page.count)).then(|| self.page.branch_element(next));
-        // One that cannot be read is a fault of its own.
-        let upper = behind.and_then(Result::ok).map(|element| element.key).or(self.bounds.upper);
-        Ok((element.child, Bounds { lower: Some(element.key), upper }))
+/// What is wrong with the order of a leaf's elements.
+fn in_order(elements: &[LeafElement<'_>], bounds: Bounds<'_>) -> Result<(), FaultKind> {
+    for (element, next) in elements.iter().zip(elements.iter().skip(1)) {
+        check_order(element.key(), next.key())?;
     }
+    for element in elements.first().into_iter().chain(elements.last()) {
+        bounds.check(element.key())?;
+    }
+    Ok(())
 }

@@ -48,7 +48,9 @@ pub use fault::{Excerpt, Fault, FaultKind, FaultLog, KeyRange, Place};
 pub use fold::{Fold, LeafView};
 pub use image::Image;
 pub use leaf_index::{IndexedLeaf, LeafIndex, LeafIndexes};
-pub use leaves::{Leaves, leaves_backward, leaves_forward, top_level_buckets};
+pub use leaves::{
+    Leaves, last_element, leaves_backward, leaves_backward_in_any_order, leaves_forward, top_level_buckets,
+};
 pub use meta::{Meta, MetaFault, MetaFields, NO_FREELIST, PageSize};
 pub use ordered::ordered;
 pub use page::{BranchElement, LeafElement, PageFlags, RawHeader};
@@ -61,8 +63,7 @@ pub use survey::{
 };
 pub use unreached::{Gap, GapKind, Unreached, all_unreached, walk_unreached};
 pub use walk::{
-    BucketCounts, PageCounts, WalkOptions, WalkReport, bucket_names, last_element, small_bucket,
-    small_buckets, walk,
+    BucketCounts, PageCounts, WalkOptions, WalkReport, bucket_names, small_bucket, small_buckets, walk,
 };
 
 /// Number of a page: its offset divided by the page size.

@@ -65,7 +65,8 @@ impl Plan for Quick {
                 let mut children = Vec::with_capacity(usize::from(parent.count));
                 tree::for_each_child(&parent, bounds, |element, bounds| {
                     children.push((element.child, bounds))
-                })?;
+                })
+                .map_err(|_| Irregular)?;
                 for (child, bounds) in children {
                     let page = tree::claim(image, claimed, child, PageFlags::LEAF)?;
                     reader.leaf(&page, bounds, false);

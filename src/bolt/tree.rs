@@ -46,6 +46,14 @@ impl Bounds<'_> {
     }
 }
 
+/// What is wrong with a key behind `previous`.
+pub(crate) fn check_order(previous: &[u8], key: &[u8]) -> Result<(), FaultKind> {
+    if key > previous {
+        return Ok(());
+    }
+    Err(FaultKind::KeyOrder { previous: Excerpt::of(previous), key: Excerpt::of(key) })
+}
+
 /// A piece of a tree as [`quick`] lists it: not yet looked at.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Believed<'a> {
@@ -136,7 +144,8 @@ pub(crate) fn quick<'a>(
         for (id, bounds) in level {
             let page = claim(image, claimed, id, PageFlags::BRANCH)?;
             count.add(&page);
-            for_each_child(&page, bounds, |element, bounds| next.push((element.child, bounds)))?;
+            for_each_child(&page, bounds, |element, bounds| next.push((element.child, bounds)))
+                .map_err(|_| Irregular)?;
         }
         level = next;
     }
@@ -144,33 +153,31 @@ pub(crate) fn quick<'a>(
 }
 
 /// Hands out the children of a sound branch page with the keys each may hold.
+///
+/// # Errors
+/// The first thing that is wrong with the page; what was handed out before does not count.
 pub(crate) fn for_each_child<'a>(
     page: &Page<'a>,
     bounds: Bounds<'a>,
     mut each: impl FnMut(BranchElement<'a>, Bounds<'a>),
-) -> Result<(), Irregular> {
-    let elements = page.branch_elements().map_err(|_| Irregular)?;
-    if page.branch_gap().is_some() {
-        return Err(Irregular);
+) -> Result<(), FaultKind> {
+    let elements = page.branch_elements()?;
+    if let Some((_, gap)) = page.branch_gap() {
+        return Err(gap);
     }
     let mut pending: Option<BranchElement<'a>> = None;
     for element in elements {
-        let element = element.map_err(|_| Irregular)?;
-        let below = pending.map_or_else(
-            || bounds.lower.is_some_and(|lower| element.key < lower),
-            |previous| element.key <= previous.key,
-        );
-        if below {
-            return Err(Irregular);
-        }
-        if let Some(previous) = pending.replace(element) {
-            each(previous, Bounds { lower: Some(previous.key), upper: Some(element.key) });
+        let element = element.map_err(|(_, kind)| kind)?;
+        match pending.replace(element) {
+            None => bounds.check(element.key)?,
+            Some(previous) => {
+                check_order(previous.key, element.key)?;
+                each(previous, Bounds { lower: Some(previous.key), upper: Some(element.key) });
+            }
         }
     }
-    let last = pending.ok_or(Irregular)?;
-    if bounds.upper.is_some_and(|upper| last.key >= upper) {
-        return Err(Irregular);
-    }
+    let last = pending.ok_or(FaultKind::EmptyBranch)?;
+    bounds.check(last.key)?;
     each(last, Bounds { lower: Some(last.key), upper: bounds.upper });
     Ok(())
 }
@@ -312,26 +319,9 @@ pub(crate) fn careful<'a>(
             Err(kind) => at(kind, Some(Bounds { lower: frame.previous, upper })),
             Ok(element) => {
                 let key = element.key;
-                match frame.previous {
-                    Some(previous) if key <= previous => {
-                        at(
-                            FaultKind::KeyOrder { previous: Excerpt::of(previous), key: Excerpt::of(key) },
-                            None,
-                        );
-                    }
-                    _ => {}
-                }
-                if let Some(lower) = frame.bounds.lower.filter(|lower| key < *lower) {
-                    at(
-                        FaultKind::KeyBelowParent { separator: Excerpt::of(lower), key: Excerpt::of(key) },
-                        None,
-                    );
-                }
-                if let Some(upper) = frame.bounds.upper.filter(|upper| key >= *upper) {
-                    at(
-                        FaultKind::KeyAboveParent { separator: Excerpt::of(upper), key: Excerpt::of(key) },
-                        None,
-                    );
+                let order = frame.previous.map_or(Ok(()), |previous| check_order(previous, key));
+                for kind in [order, frame.bounds.check(key)].into_iter().filter_map(Result::err) {
+                    at(kind, None);
                 }
                 frame.previous = Some(key);
                 visit = Some((element.child, Bounds { lower: Some(key), upper }, Some((page, index))));

@@ -13,7 +13,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::PageId;
-use super::bucket::{Bucket, BucketRoot};
+use super::bucket::Bucket;
 use super::db::Db;
 use super::fault::{Fault, FaultKind, FaultLog, Place};
 use super::fold::{Fold, LeafView};
@@ -21,7 +21,7 @@ use super::freelist::free_pages;
 use super::page::{LeafElement, Page, PageFlags};
 use super::page_set::PageSet;
 use super::plan::{Careful, Plan, Quick};
-use super::tree::{self, BranchCount, Irregular};
+use super::tree::{BranchCount, Irregular};
 use super::walker::Walker;
 
 /// How to walk.
@@ -160,26 +160,6 @@ pub fn small_buckets<'a>(db: &Db<'a>, names: &[&[u8]]) -> (Collected<'a>, WalkRe
 pub fn small_bucket<'a>(db: &Db<'a>, name: &[u8]) -> (Vec<LeafElement<'a>>, FaultLog) {
     let (mut collected, report) = small_buckets(db, &[name]);
     (collected.remove(name).unwrap_or_default(), report.faults)
-}
-
-/// The last element of a top-level bucket, found by going down the right edge of
-/// its tree. `None` if the bucket is empty, not there, or anything on the way is
-/// damaged: a walk then says what.
-pub fn last_element<'a>(db: &Db<'a>, name: &[u8]) -> Option<LeafElement<'a>> {
-    let (elements, _) = top_level_elements(db);
-    let bucket = Bucket::parse(elements.iter().find(|element| element.key() == name)?, None).ok()?;
-    let mut page = match bucket.root {
-        BucketRoot::Inline { bytes, offset } => Bucket::inline_page(bytes, offset).ok()?,
-        BucketRoot::Tree(root) => db.image.page(root).ok()?,
-    };
-    for _ in 0..tree::MAX_DEPTH {
-        let last = u32::from(page.count).checked_sub(1)?;
-        if page.flags == PageFlags::LEAF {
-            return page.leaf_element(last);
-        }
-        page = db.image.page(page.branch_element(last).ok()?.child).ok()?;
-    }
-    None
 }
 
 /// The pages of the root, of the stored freelist and of the given top-level

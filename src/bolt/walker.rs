@@ -12,7 +12,7 @@ use super::ordered::ordered;
 use super::page::{LeafElement, Page};
 use super::page_set::PageSet;
 use super::plan::Plan;
-use super::tree::{self, Bounds, BranchCount, Event, Seen};
+use super::tree::{self, Bounds, BranchCount, Event, Seen, check_order};
 use super::walk::{BucketCounts, WalkReport};
 use super::{FileOffset, PageId};
 
@@ -352,18 +352,9 @@ impl<'w, 'a, F: Fold<'a>> Walker<'w, 'a, F> {
         let mut previous: Option<&[u8]> = None;
         for element in elements.iter() {
             let key = element.key();
-            if let Some(previous) = previous.filter(|previous| key <= *previous) {
-                let (previous, key) = (Excerpt::of(previous), Excerpt::of(key));
-                push(Some(element.index), FaultKind::KeyOrder { previous, key }, None);
-            }
+            let order = previous.map_or(Ok(()), |previous| check_order(previous, key));
             previous = Some(key);
-            let key_excerpt = || Excerpt::of(key);
-            if let Some(lower) = bounds.lower.filter(|_| !above(key)) {
-                let kind = FaultKind::KeyBelowParent { separator: Excerpt::of(lower), key: key_excerpt() };
-                push(Some(element.index), kind, None);
-            }
-            if let Some(upper) = bounds.upper.filter(|_| !below(key)) {
-                let kind = FaultKind::KeyAboveParent { separator: Excerpt::of(upper), key: key_excerpt() };
+            for kind in [order, bounds.check(key)].into_iter().filter_map(Result::err) {
                 push(Some(element.index), kind, None);
             }
         }

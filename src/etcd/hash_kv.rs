@@ -20,6 +20,7 @@ use crate::bolt::{
 use crate::codec::checksum::Crc32c;
 
 use super::credible::{Answered, Credible, Judge, RecordLog};
+use super::in_order::InOrder;
 use super::keyspace::KeyspaceFold;
 use super::record::Record;
 use super::revision::RevisionKey;
@@ -140,10 +141,33 @@ pub fn hash_kv(
         faults = HashKvFaults::of(report, log);
         Some(hash)
     };
+    if let Some(in_order) = InOrder::where_needed(db, judge, &faults.tree, &options) {
+        let hash = hash_in_order(db, &in_order, revision, compact);
+        return (HashKv { hash, revision, compact_revision: compact }, faults);
+    }
     // What is left out must have no part in the hash; only then values are looked at.
     checksum.judge = (faults.records.unreadable.count > 0).then_some(judge);
     let hash = hash.filter(|_| checksum.judge.is_none()).unwrap_or_else(|| walk(db, &checksum, &options).0);
     (HashKv { hash: hash.value(), revision, compact_revision: compact }, faults)
+}
+
+/// The hash over records that the tree has in another order than that of their revisions.
+fn hash_in_order(db: &Db<'_>, in_order: &InOrder, revision: i64, compact: i64) -> u32 {
+    let alive = (compact >= 0)
+        .then(|| in_order.ask(&db.image, &KeyspaceFold::new(db.image).at(revision)).sorted_offsets());
+    let mut crc = Crc32c::new();
+    crc.update(schema::KEY);
+    for offset in in_order.offsets() {
+        let is_alive =
+            || alive.as_ref().is_none_or(|alive| alive.is_empty() || alive.binary_search(&offset).is_ok());
+        if let Some(element) = db.image.element(offset)
+            && let Ok(key) = RevisionKey::parse(element.key())
+            && counts(&key, revision, compact, is_alive)
+        {
+            crc.update(element.key_value());
+        }
+    }
+    crc.value()
 }
 
 /// Whether a record has a part in the hash at `revision` of a store compacted at

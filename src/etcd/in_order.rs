@@ -4,12 +4,11 @@
 //! replaces those before it. Where a page stands in another one's place, an older value
 //! would come last, and what was deleted would be alive again. Such a tree is walked once
 //! more for a list of what it holds, and the records are read in the order of that list.
-//! It costs 24 bytes for each record, which takes more than that in the file.
+//! It costs up to 48 bytes for each record while the list grows.
 
 use crate::bolt::{Db, FaultLog, FileOffset, Image, WalkOptions, walk};
 
 use super::credible::{Credible, Judge};
-use super::present::is_out_of_order;
 use super::record::{Record, RecordFold};
 use super::revision::Revision;
 use super::schema;
@@ -25,15 +24,15 @@ impl InOrder {
     const PART: usize = 1 << 14;
 
     /// The records of `db` that `judge` believes, after a walk that met `faults`; `None` if
-    /// the tree has them in order. Of two with one revision the second counts, as for
-    /// whoever reads one after the other.
+    /// the tree has them in order. Of two with one revision the one farther behind in the
+    /// file counts.
     pub(crate) fn where_needed(
         db: &Db<'_>,
         judge: Judge,
         faults: &FaultLog,
         options: &WalkOptions<'_>,
     ) -> Option<Self> {
-        if !is_out_of_order(faults) {
+        if !faults.is_out_of_order(schema::KEY) {
             return None;
         }
         let options = WalkOptions { only: Some(&[schema::KEY]), progress: None, ..*options };
@@ -42,7 +41,7 @@ impl InOrder {
         if records.is_sorted_by_key(|(revision, _)| *revision) {
             return None;
         }
-        records.sort_by_key(|(revision, _)| *revision);
+        records.sort_unstable();
         records.dedup_by(|later, kept| {
             let same = later.0 == kept.0;
             if same {
@@ -53,9 +52,9 @@ impl InOrder {
         Some(Self { records })
     }
 
-    /// Main revision of the newest record, 0 without records.
-    pub(crate) fn newest(&self) -> i64 {
-        self.records.last().map_or(0, |(revision, _)| revision.main)
+    /// Where the records are, in the order of their revisions.
+    pub(crate) fn offsets(&self) -> impl Iterator<Item = FileOffset> {
+        self.records.iter().map(|(_, offset)| *offset)
     }
 
     /// Asks `fold` of them.

@@ -7,26 +7,12 @@
 
 use std::num::NonZeroUsize;
 
-use crate::bolt::{
-    Bucket, Db, Fault, FaultKind, FaultLog, FileOffset, Fold, LeafElement, LeafView, WalkOptions, walk,
-};
+use crate::bolt::{Bucket, Db, FileOffset, Fold, LeafElement, LeafView, WalkOptions, walk};
 
 use super::history::{HistoryFaultKind, Placed, RevisionOrder, is_consistent};
 use super::record::Record;
 use super::revision::{Revision, RevisionKey};
 use super::schema::KEY;
-
-/// Whether bucket `key` has its keys out of order.
-pub(crate) fn is_out_of_order(faults: &FaultLog) -> bool {
-    let of_order = |fault: &&Fault| {
-        matches!(
-            fault.kind,
-            FaultKind::KeyOrder { .. } | FaultKind::KeyBelowParent { .. } | FaultKind::KeyAboveParent { .. }
-        )
-    };
-    let mut faults = faults.sorted().into_iter().filter(of_order);
-    faults.any(|fault| fault.bucket.as_deref() == Some(KEY))
-}
 
 /// Revisions that are missing in front of a record.
 #[derive(Debug, Clone, Copy)]

@@ -51,9 +51,18 @@ impl<'a> Record<'a> {
         if element.is_bucket {
             return Err(RecordFault::Bucket);
         }
-        let RevisionKey { revision, tombstone } = RevisionKey::parse(element.key())?;
-        let (kv, as_written) = KeyValue::parse_with_form(element.value())?;
-        Ok(Self { revision, tombstone, as_written, kv, offset: element.offset })
+        Self::read(element.key(), element.value(), element.offset)
+    }
+
+    /// Reads the record that an entry of bucket `key` is, which stands at `offset`.
+    ///
+    /// # Errors
+    /// See [`RecordFault`].
+    #[inline]
+    pub fn read(key: &[u8], value: &'a [u8], offset: FileOffset) -> Result<Self, RecordFault> {
+        let RevisionKey { revision, tombstone } = RevisionKey::parse(key)?;
+        let (kv, as_written) = KeyValue::parse_with_form(value)?;
+        Ok(Self { revision, tombstone, as_written, kv, offset })
     }
 
     /// Reads again the record whose leaf element stands at `offset`.

@@ -3,7 +3,7 @@
 use crate::bolt::{Db, Excerpt, FaultLog, WalkReport, bucket_names};
 use crate::etcd::credible::{MissingLog, RecordLog};
 use crate::etcd::history::LostRevisions;
-use crate::etcd::present::{Unread, is_out_of_order, nowhere};
+use crate::etcd::present::{Unread, nowhere};
 use crate::etcd::revision::RevisionKey;
 use crate::etcd::schema;
 use crate::etcd::state::State;
@@ -30,7 +30,7 @@ impl Damage {
     pub(super) fn met(db: &Db<'_>, tree: FaultLog, mut records: RecordLog, settings: &Settings<'_>) -> Self {
         // What stands in another place is not missing.
         if records.missing.count > 0
-            && is_out_of_order(&tree)
+            && tree.is_out_of_order(schema::KEY)
             && let Some(order) = State::read(db).judge().order
         {
             records.missing = MissingLog::of(&nowhere(db, order, Unread::Count, settings.threads));
@@ -41,7 +41,7 @@ impl Damage {
             let span = behind.checked_sub(1).and_then(|index| spans.get(index));
             !span.is_some_and(|(_, end)| end.is_none_or(|end| hole.last < end))
         });
-        let newer = newer(db, tree.is_empty(), &settings.walk()).map(|writes| writes.span);
+        let newer = newer(db, tree.is_empty(), &settings.walk());
         Self { missing_bytes: db.missing_bytes(), tree, records, newer }
     }
 

@@ -1,14 +1,13 @@
 //! HashKV of a file, and of several to compare them.
 
-use crate::bolt::{Db, WalkOptions, walk};
+use crate::bolt::Db;
 use crate::etcd::credible::Judge;
 use crate::etcd::hash_kv::{HashKv, Window, hash_kv};
-use crate::etcd::keyspace::KeyspaceFold;
-use crate::etcd::record::Records;
 use crate::etcd::schema;
 use crate::etcd::snapshot::Snapshot;
 use crate::etcd::state::State;
 
+use super::records::bearings;
 use super::{Damage, Lost, OpError, Settings, prepare};
 
 /// The answer for one file.
@@ -39,7 +38,7 @@ pub fn hashkv(
         let lost = Lost::Bucket(schema::META);
         return Err(OpError::NothingLeft { lost, damage: Box::default() });
     }
-    let (window, judge) = (state.window(last_revision(&db, settings)), state.judge());
+    let (window, judge) = bearings(&db, settings);
     let report = at(&db, window, window.resolve(revision)?, window.compact, judge, settings)?;
     snapshot.source().finish()?;
     Ok(report)
@@ -64,26 +63,6 @@ fn at(
     let lost = Lost::of_keys(db, faults.all_lost);
     let damage = Damage::met(db, faults.tree, faults.records, settings).tolerated(lost, settings)?;
     Ok(HashKvReport { hash, window, damage })
-}
-
-/// The revisions that a store can be asked for, and how its records are judged.
-pub(crate) fn bearings(db: &Db<'_>, settings: &Settings<'_>) -> (Window, Judge) {
-    let state = State::read(db);
-    (state.window(last_revision(db, settings)), state.judge())
-}
-
-/// Main revision of the last record, found at the end of the tree if the tree
-/// is sound, else by reading all of it.
-fn last_revision(db: &Db<'_>, settings: &Settings<'_>) -> i64 {
-    if let Some(element) = crate::bolt::last_element(db, schema::KEY)
-        && let Ok(key) = crate::etcd::revision::RevisionKey::parse(element.key())
-    {
-        return key.revision.main;
-    }
-    let options = WalkOptions { only: Some(&[schema::KEY]), ..settings.walk() };
-    // No key has this prefix: only the revisions are looked at.
-    let fold = KeyspaceFold::new(db.image).with_prefixes(vec![vec![0xff; 64]]);
-    walk(db, &Records(fold), &options).0.0.last
 }
 
 /// Why files cannot be compared.

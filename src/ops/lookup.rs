@@ -8,9 +8,8 @@ use crate::etcd::history::Placed;
 use crate::etcd::record::{Record, RecordFold};
 use crate::etcd::schema;
 
-use super::hashkv::bearings;
 use super::newer::may_lead_elsewhere;
-use super::records::{Answer, ask};
+use super::records::{Answer, ask, bearings};
 use super::{Damage, OpError, Settings};
 
 /// The state of one key.

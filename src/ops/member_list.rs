@@ -78,8 +78,8 @@ pub fn members(snapshot: &Snapshot, settings: &Settings<'_>) -> Result<MembersRe
     let state = State::read(&db);
     let lost = Lost::of(&db, schema::MEMBERS, state.unread.contains(&schema::MEMBERS));
     let tree = state.tree_faults.clone();
-    // A commit that nothing leads to may have changed them.
-    let newer = newer(&db, tree.is_empty(), &settings.walk()).map(|writes| writes.span);
+    // A commit that nothing leads to, and that wrote keys, may have changed members as well.
+    let newer = newer(&db, tree.is_empty(), &settings.walk());
     let damage = Damage { tree, newer, ..Damage::default() }.tolerated(lost, settings)?;
     snapshot.source().finish()?;
     Ok(report(&state, damage))

@@ -9,19 +9,20 @@
 //! In a sound file this is not asked: a snapshot that a busy etcd streams may hold pages of
 //! transactions that were begun later, and lacks nothing.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use crate::bolt::{
-    Db, GapKind, MetaFields, Place, Relic, RelicElement, RelicKind, RelicPart, WalkOptions, last_element,
-    relics, walk_unreached,
+    Db, GapKind, MetaFields, Place, Relic, RelicElement, RelicKind, RelicPart, WalkOptions,
+    leaves_backward_in_any_order, relics, walk_unreached,
 };
 use crate::etcd::history::is_consistent;
-use crate::etcd::key_value::KeyValue;
 use crate::etcd::record::Record;
-use crate::etcd::revision::{Revision, RevisionKey};
+use crate::etcd::revision::Revision;
 use crate::etcd::schema;
 use crate::etcd::snapshot::{Trailer, trailer};
 use crate::etcd::state::State;
+
+use super::records::newest;
 
 /// The latest writes, which nothing leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,10 +71,10 @@ pub(super) struct NewerWrites<'a> {
     pub(super) span: Newer,
     /// What they have to be newer than: the tree's last revision, the compact one, the first
     /// of any store.
-    pub(super) newest: i64,
+    pub(super) before: i64,
     /// How many main revisions there are.
     pub(super) revisions: u64,
-    /// The keys, in order.
+    /// The keys, in order, if they were asked for.
     pub(super) keys: Vec<&'a [u8]>,
 }
 
@@ -101,37 +102,61 @@ pub(super) fn may_lead_elsewhere(db: &Db<'_>) -> bool {
 
 /// Looks for such writes where the tree of `db` may not be the last one that was written: by
 /// its metas, or because it has no record and `is_whole`, so that nothing else tells why.
-pub(super) fn newer<'a>(db: &Db<'a>, is_whole: bool, options: &WalkOptions<'_>) -> Option<NewerWrites<'a>> {
-    let element = last_element(db, schema::KEY);
-    let is_empty = element.is_none() && is_whole;
-    let tree =
-        element.and_then(|element| RevisionKey::parse(element.key()).ok()).map(|key| key.revision.main);
-    if !(is_empty || tree.is_some() && may_lead_elsewhere(db)) {
+pub(super) fn newer(db: &Db<'_>, is_whole: bool, options: &WalkOptions<'_>) -> Option<Newer> {
+    search(db, is_whole, Keys::Pass, options).map(|writes| writes.span)
+}
+
+/// As [`newer()`], with all keys that were written.
+pub(super) fn newer_writes<'a>(
+    db: &Db<'a>,
+    is_whole: bool,
+    options: &WalkOptions<'_>,
+) -> Option<NewerWrites<'a>> {
+    search(db, is_whole, Keys::Take, options)
+}
+
+/// Whether keys are kept, of which there may be millions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    Take,
+    Pass,
+}
+
+fn search<'a>(db: &Db<'a>, is_whole: bool, keys: Keys, options: &WalkOptions<'_>) -> Option<NewerWrites<'a>> {
+    let is_older = may_lead_elsewhere(db);
+    if !is_older && !(is_whole && is_empty(db)) {
         return None;
     }
+    let state = State::read(db);
+    let tree = newest(db, state.judge(), options);
     // The first write of a store has revision 2.
-    let newest = tree.max(State::read(db).compact_revision()).unwrap_or(0).max(1);
-    let mut found = look(db, newest, options);
+    let before = tree.max(state.compact_revision()).unwrap_or(0).max(1);
+    let mut found = look(db, before, keys, options);
     found.mains.sort_unstable();
     found.mains.dedup();
     let (_, place) = found.first?;
     let (first, last) = (*found.mains.first()?, *found.mains.last()?);
-    let mut keys: Vec<&[u8]> = found.keys.into_keys().collect();
+    let mut keys: Vec<&[u8]> = found.keys.into_iter().collect();
     keys.sort_unstable();
     let span = Newer { tree, first, last, place };
-    Some(NewerWrites { span, newest, revisions: found.mains.len() as u64, keys })
+    Some(NewerWrites { span, before, revisions: found.mains.len() as u64, keys })
+}
+
+/// Whether the tree has no record.
+fn is_empty(db: &Db<'_>) -> bool {
+    let mut leaves = leaves_backward_in_any_order(db, schema::KEY);
+    !leaves.any(|leaf| leaf.is_ok_and(|elements| !elements.is_empty()))
 }
 
 /// The records that were found.
 #[derive(Default)]
 struct Found<'a> {
-    /// The newest change of each key.
-    keys: HashMap<&'a [u8], Revision>,
+    keys: HashSet<&'a [u8]>,
     mains: Vec<i64>,
     first: Option<(Revision, Place)>,
 }
 
-fn look<'a>(db: &Db<'a>, newest: i64, options: &WalkOptions<'_>) -> Found<'a> {
+fn look<'a>(db: &Db<'a>, before: i64, keys: Keys, options: &WalkOptions<'_>) -> Found<'a> {
     let bytes = db.image.file();
     let options = WalkOptions { only: None, progress: None, ..*options };
     let (_, _, mut unreached) = walk_unreached(db, bytes, &(), &options);
@@ -143,20 +168,21 @@ fn look<'a>(db: &Db<'a>, newest: i64, options: &WalkOptions<'_>) -> Found<'a> {
         leaf.read(bytes, |part| {
             if let RelicPart::Element(element) = part
                 && let Some(record) = record(&element)
-                && record.revision.main > newest
+                && record.revision.main > before
             {
                 found.add(&record, place(leaf));
+                if keys == Keys::Take {
+                    found.keys.insert(record.kv.key);
+                }
             }
         });
     }
     found
 }
 
-impl<'a> Found<'a> {
-    fn add(&mut self, record: &Record<'a>, place: Place) {
+impl Found<'_> {
+    fn add(&mut self, record: &Record<'_>, place: Place) {
         let revision = record.revision;
-        let of_key = self.keys.entry(record.kv.key).or_insert(revision);
-        *of_key = revision.max(*of_key);
         if self.mains.last() != Some(&revision.main) {
             self.mains.push(revision.main);
         }
@@ -171,8 +197,5 @@ fn record<'a>(element: &RelicElement<'a>) -> Option<Record<'a>> {
     if element.is_bucket || element.missing > 0 {
         return None;
     }
-    let RevisionKey { revision, tombstone } = RevisionKey::parse(element.key).ok()?;
-    let (kv, as_written) = KeyValue::parse_with_form(element.value).ok()?;
-    let record = Record { revision, tombstone, as_written, kv, offset: element.offset };
-    is_consistent(&record).then_some(record)
+    Record::read(element.key, element.value, element.offset).ok().filter(is_consistent)
 }

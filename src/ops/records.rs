@@ -1,14 +1,15 @@
 //! Questions asked of the records of a store, as it was at a revision or is now.
 
-use crate::bolt::{Db, FaultLog, WalkOptions, walk};
+use crate::bolt::{Db, FaultLog, WalkOptions, last_element, walk};
 use crate::etcd::credible::{Answered, Credible, Judge};
-use crate::etcd::hash_kv::{OutOfWindow, Window};
+use crate::etcd::hash_kv::Window;
 use crate::etcd::in_order::InOrder;
-use crate::etcd::record::RecordFold;
+use crate::etcd::record::{Record, RecordFault, RecordFold};
+use crate::etcd::revision::RevisionKey;
 use crate::etcd::schema;
+use crate::etcd::state::State;
 
 use super::damage::damage;
-use super::hashkv::bearings;
 use super::{Damage, OpError, Settings};
 
 /// What became of a question.
@@ -35,23 +36,14 @@ pub(super) fn ask<'a, R: RecordFold<'a>>(
     settings: &Settings<'_>,
     question: impl Fn(i64) -> R,
 ) -> Result<Answer<R::Total>, OpError> {
-    let (mut window, judge) = bearings(db, settings);
-    let resolved = match window.resolve(revision) {
-        // If the file is damaged, its last record need not be the newest.
-        Err(OutOfWindow::Future { .. }) => window.current,
-        resolved => resolved?,
-    };
-    let fold = Credible { fold: question(resolved), judge };
-    let (Answered { mut total, log, .. }, report) = walk(db, &fold, &options(settings));
-    let in_order = in_order(db, judge, &report.faults, settings);
-    let damage = damage(db, report, log, settings)?;
-    if let Some(in_order) = &in_order {
-        window.current = window.current.max(in_order.newest());
-    }
+    let (window, judge) = bearings(db, settings);
     let revision = window.resolve(revision)?;
-    if let Some(in_order) = in_order {
+    let fold = Credible { fold: question(revision), judge };
+    let (Answered { mut total, log, .. }, report) = walk(db, &fold, &options(settings));
+    if let Some(in_order) = in_order(db, judge, &report.faults, settings) {
         total = in_order.ask(&db.image, &question(revision));
     }
+    let damage = damage(db, report, log, settings)?;
     Ok(Answer { total, revision, window, damage })
 }
 
@@ -66,6 +58,56 @@ pub(super) fn in_order(
         return None;
     }
     InOrder::where_needed(db, judge, faults, &settings.walk())
+}
+
+/// The revisions that a store can be asked for, and how its records are judged.
+pub(crate) fn bearings(db: &Db<'_>, settings: &Settings<'_>) -> (Window, Judge) {
+    let state = State::read(db);
+    let judge = state.judge();
+    (state.window(newest(db, judge, &settings.walk()).unwrap_or(0)), judge)
+}
+
+/// Main revision of the newest record that `judge` believes. It is the last one of the tree,
+/// and known at once, unless something is wrong with that or with what leads to it: then all
+/// records are read.
+pub(super) fn newest(db: &Db<'_>, judge: Judge, options: &WalkOptions<'_>) -> Option<i64> {
+    if let Some(element) = last_element(db, schema::KEY) {
+        match Record::parse(&element) {
+            Ok(record) if judge.contradiction(&record).is_none() => return Some(record.revision.main),
+            // There was a write, whatever it was.
+            Err(RecordFault::Value(_)) => {
+                return RevisionKey::parse(element.key()).ok().map(|key| key.revision.main);
+            }
+            _ => {}
+        }
+    }
+    let options = WalkOptions { only: Some(&[schema::KEY]), progress: None, ..*options };
+    walk(db, &Credible { fold: Newest, judge }, &options).0.total
+}
+
+/// The highest main revision.
+struct Newest;
+
+impl<'a> RecordFold<'a> for Newest {
+    type Part = Option<i64>;
+    type Total = Option<i64>;
+
+    fn total(&self) -> Option<i64> {
+        None
+    }
+
+    fn part(&self) -> Option<i64> {
+        None
+    }
+
+    #[inline]
+    fn record(&self, part: &mut Option<i64>, record: &Record<'a>) {
+        *part = (*part).max(Some(record.revision.main));
+    }
+
+    fn join(&self, total: &mut Option<i64>, part: Option<i64>) {
+        *total = (*total).max(part);
+    }
 }
 
 /// The records, and what says which revisions there are.

@@ -5,7 +5,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::bolt::{Db, leaves_backward};
+use crate::bolt::{Db, leaves_backward_in_any_order};
 use crate::etcd::record::Record;
 use crate::etcd::schema;
 use crate::kube::encryption::{Keyring, open};
@@ -53,7 +53,7 @@ pub fn moment(
     if !sought.time && !sought.release {
         return Moment::default();
     }
-    for leaf in leaves_backward(db, schema::KEY).take(LEAVES).flatten() {
+    for leaf in leaves_backward_in_any_order(db, schema::KEY).take(LEAVES).flatten() {
         for record in leaf.iter().rev().filter_map(|element| Record::parse(element).ok()) {
             if record.revision.main > at_most || record.tombstone {
                 continue;

@@ -21,14 +21,15 @@ mod types;
 use std::num::NonZeroUsize;
 
 use crate::bolt::{Bucket, FileOffset, Fold, LeafElement, LeafIndexes, LeafView, Meta, PageId, PageSize};
-use crate::bolt::{Db, FaultLog, OpenError, Unreached, all_unreached, last_element, relics, walk_unreached};
+use crate::bolt::{Db, FaultLog, OpenError, Unreached, all_unreached, relics, walk_unreached};
 use crate::etcd::record::Record;
 use crate::etcd::remnant::EntryKind;
-use crate::etcd::revision::RevisionKey;
 use crate::etcd::schema;
 use crate::etcd::snapshot::{FileKind, SnapshotError, Trailer, trailer};
+use crate::etcd::state::State;
 use crate::source::Source;
 
+use super::records::newest;
 use super::{OpError, Settings};
 
 use found::Table;
@@ -125,8 +126,8 @@ pub fn carve<'a>(source: &'a Source, settings: &Settings<'_>) -> Result<Carved<'
             let ((indexes, refused), report, mut unreached) =
                 walk_unreached(db, file, &(LeafIndexes, Misfits), &settings.walk());
             unreached.refuse(refused);
-            let tree =
-                Tree { revision: last_revision(db), faults: report.faults, older_meta: older_meta(db) };
+            let revision = newest(db, State::read(db).judge(), &settings.walk()).unwrap_or(0);
+            let tree = Tree { revision, faults: report.faults, older_meta: older_meta(db) };
             (unreached, Some(Present { db: *db, indexes }), Some(tree))
         }
         Err(_) => (all_unreached(file), None, None),
@@ -146,11 +147,6 @@ fn without_digest(file: &[u8]) -> &[u8] {
 fn searched(unreached: &Unreached) -> Searched {
     let Unreached { free, refused, slack, beyond, .. } = *unreached;
     Searched { free, refused, slack, beyond, ..Searched::default() }
-}
-
-fn last_revision(db: &Db<'_>) -> i64 {
-    let last = last_element(db, schema::KEY);
-    last.and_then(|element| RevisionKey::parse(element.key()).ok()).map_or(0, |key| key.revision.main)
 }
 
 /// The meta that does not hold, if it is sound and not of the same tree, as in a

@@ -26,7 +26,7 @@ use crate::etcd::history::RevisionOrder;
 use crate::etcd::in_order::InOrder;
 use crate::etcd::keyspace::KeyspaceFold;
 use crate::etcd::line::EtcdLine;
-use crate::etcd::present::{Unread, is_out_of_order, nowhere};
+use crate::etcd::present::{Unread, nowhere};
 use crate::etcd::record::Records;
 use crate::etcd::schema::KEY;
 use crate::etcd::snapshot::{DigestVerdict, FileKind, Trailer, trailer};
@@ -273,7 +273,7 @@ fn check_content(
     if let Some(in_order) = InOrder::where_needed(db, state.judge(), &walked.faults, &walking) {
         keyspace = in_order.ask(&db.image, &newest());
     }
-    if is_out_of_order(&walked.faults) {
+    if walked.faults.is_out_of_order(KEY) {
         let holes = nowhere(db, RevisionOrder { compact }, Unread::Miss, threads);
         order.correct(&db.image, &holes);
         keyspace.log.correct(&holes);

@@ -64,8 +64,9 @@ impl Salvage {
         let total = source.bytes().len() as u64;
         // What the digest is computed of is what is looked through beside it.
         let hashed = |progress: &etcdsnap::ops::Progress| progress.hashed.load(Ordering::Relaxed);
-        let plan = progress::watch(context, "searching", total, hashed, || plan(&source, &options, &settings))
-            .map_err(|error| self.failure(error, &source))?;
+        let plan =
+            progress::watch(context, "searching", total, hashed, || plan(&source, &options, &settings))
+                .map_err(|error| self.failure(error, &source))?;
         let written = if self.dry_run {
             None
         } else {

@@ -3,7 +3,7 @@
 use crate::bolt::{Db, WalkOptions};
 use crate::kube::registry_key::Prefixes;
 use crate::ops::finding::{Check, Finding, Findings, Grade};
-use crate::ops::newer::newer;
+use crate::ops::newer::newer_writes;
 
 use super::tally::{Counter, Tally};
 use super::{Affected, Latest, merge};
@@ -26,7 +26,7 @@ impl Question<'_, '_> {
         // Where the tree is damaged, that it ends early is told of.
         let (worst, _) = findings.of_check(Check::Tree);
         let is_whole = worst.is_none_or(|worst| worst < Grade::DataLost);
-        let Some(found) = newer(self.db, is_whole, &self.walk) else { return affected };
+        let Some(found) = newer_writes(self.db, is_whole, &self.walk) else { return affected };
         let span = found.span;
         findings.push(
             Finding::new(Grade::DataLost, Check::History, "newest-unreached")
@@ -40,10 +40,10 @@ impl Question<'_, '_> {
         affected.latest = Latest::Affected;
         affected.nothing_left |= span.tree.is_none();
         // All of them are there, unless some pages of it are gone.
-        let behind = span.last.saturating_sub(found.newest).max(0).unsigned_abs();
+        let behind = span.last.saturating_sub(found.before).max(0).unsigned_abs();
         affected.unnamed |= behind > found.revisions;
         affected.accounted_for = false;
-        affected.revisions.push((found.newest.saturating_add(1), Some(span.last)));
+        affected.revisions.push((found.before.saturating_add(1), Some(span.last)));
         affected.revisions.sort_unstable();
         merge(&mut affected.revisions);
         affected.lost.add(counter.finish());
