@@ -124,7 +124,7 @@ enum Keys {
 
 fn search<'a>(db: &Db<'a>, is_whole: bool, keys: Keys, options: &WalkOptions<'_>) -> Option<NewerWrites<'a>> {
     let is_older = may_lead_elsewhere(db);
-    if !is_older && !(is_whole && is_empty(db)) {
+    if !(is_older || is_whole && is_empty(db)) {
         return None;
     }
     let state = State::read(db);
