@@ -175,7 +175,7 @@ fn right(file: &[u8], all: &[Vec<u8>], expected: &Answers, what: &str) {
         assert_eq!(found, *expected[&question].as_ref().expect("sound"), "{what}: {question}");
     }
     let report = ask::verify(file);
-    let facts = report.facts.clone().expect("facts");
+    let facts = report.facts.expect("facts");
     let figures = format!("{} {}", facts.live_keys, facts.revision);
     assert_eq!(figures, *expected["figures"].as_ref().expect("sound"), "{what}");
     let lines = ask::lines(&report);
