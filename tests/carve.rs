@@ -554,7 +554,7 @@ fn tells(file: &[u8], main: i64) -> bool {
     told(file).iter().any(|line| line.contains(&format!("@{main} ")) && !line.contains("fragment"))
 }
 
-/// A leaf of the sample of `tests/damage.rs`.
+/// A leaf of the sample of `tests/damage/main.rs`.
 const LEAF: u64 = 6;
 
 #[test]

@@ -1,6 +1,6 @@
 //! The pages of a file: as bbolt sees them, and where bbolt gives up.
 //!
-//! The file that is damaged is that of `tests/damage.rs`, with 1 KiB pages:
+//! The file that is damaged is that of `tests/damage/main.rs`, with 1 KiB pages:
 //!
 //! ```text
 //! root 18 ─▶ key ─▶ branch 16 ─▶ branch 13 ─▶ leaves 2 to 5

@@ -1,6 +1,6 @@
 //! What `salvage` makes of damaged files, held against the file before it was damaged.
 //!
-//! The made-up file is that of `tests/damage.rs`: branches 13 to 16 and leaves 2 to 12
+//! The made-up file is that of `tests/damage/main.rs`: branches 13 to 16 and leaves 2 to 12
 //! of bucket `key`, root 18, free page 17, revisions 2 to 61, compacted at 5.
 
 mod support;
