@@ -241,6 +241,15 @@ fault_kinds! {
         region: u64,
     } = "inline-slack", expected("a bucket's value that ends with its last element, at byte {end}"),
         found("{region} bytes");
+    /// A page with more overflow than its elements take: bbolt gives them as many pages as
+    /// they have bytes for, and before 1.3.1 one more where they end with a page.
+    OverflowUnused {
+        /// How many pages it has.
+        pages: u64,
+        /// Where the elements end, from the start of the page.
+        end: u64,
+    } = "overflow-unused", expected("no more pages than what ends at byte {end} takes"),
+        found("{pages} pages");
     /// Data behind the last element of a leaf: bbolt fills its pages up with zeros.
     DataBehind {
         /// Where the elements end, from the start of the page.

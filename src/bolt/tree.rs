@@ -296,8 +296,8 @@ pub(crate) fn careful<'a>(
                     Ok(_) if page.count == 0 => lose(FaultKind::EmptyBranch),
                     Ok(_) => {
                         count.add(&page);
-                        if let Some((index, kind)) = page.branch_gap() {
-                            fault(ListFault { page: id, element: Some(index), kind, lost: None });
+                        if let Some((element, kind)) = page.branch_gap() {
+                            fault(ListFault { page: id, element, kind, lost: None });
                         }
                         let keys = KeysApart::of(&page);
                         stack.push(Frame { page, bounds, next: 0, previous: None, keys, ahead: (0, None) });

@@ -149,6 +149,10 @@ pub(crate) fn meaning(code: &str) -> (&'static str, Option<&'static str>) {
             "Bytes that belong to no entry, where bbolt leaves none: entries may be missing, or cut short.",
             Some("Use another copy. If there is none, `etcdsnap carve` shows what such bytes hold."),
         ),
+        "overflow-unused" => (
+            "The page's header claims more pages than its entries take, where bbolt counts them to the page: the header was changed. Nothing on the page is missing by that.",
+            Some("Prefer another copy, if there is one."),
+        ),
         "not-a-freelist" | "freelist-too-long" => (
             "The list of free pages is damaged, and etcd would crash on it at start.",
             Some("A restore does not need the list; restore from another copy if there is one."),

@@ -324,13 +324,19 @@ bytes! {
 
     an_overflow_into_a_sibling sample(), |b| {
         b.overflow(LEAF, 1);
-    } => ["data-lost tree/multiple-references page 6"];
+    } => ["data-lost tree/multiple-references page 6", "suspicious tree/overflow-unused page 6"];
     an_overflow_over_all_pages_behind sample(), |b| {
         b.overflow(FIRST_LEAF, 16);
-    } => ["data-lost tree/multiple-references page 2"];
+    } => ["data-lost tree/multiple-references page 2", "suspicious tree/overflow-unused page 2"];
     an_overflow_up_to_the_high_water_mark sample(), |b| {
         b.overflow(12, 7);
-    } => ["data-lost tree/multiple-references page 12"];
+    } => ["data-lost tree/multiple-references page 12", "suspicious tree/overflow-unused page 12"];
+    a_branch_with_overflow_over_a_free_page sample(), |b| {
+        b.overflow(KEY_ROOT, 1);
+    } => ["suspicious tree/overflow-unused page 16"];
+    a_leaf_with_overflow_over_a_free_page one_leaf(), |b| {
+        b.overflow(FIRST_LEAF, 1);
+    } => ["suspicious tree/overflow-unused page 2"];
     an_overflow_of_four_billion_pages sample(), |b| {
         b.overflow(LEAF, u32::MAX);
     } => [
@@ -339,7 +345,7 @@ bytes! {
     ];
     a_branch_that_overflows_into_the_next sample(), |b| {
         b.overflow(BRANCH, 1);
-    } => ["data-lost tree/multiple-references page 15"];
+    } => ["data-lost tree/multiple-references page 15", "suspicious tree/overflow-unused page 14"];
 
     a_value_that_ends_behind_its_page sample(), |b| {
         let at = b.element(LEAF, 2);

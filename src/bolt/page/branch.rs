@@ -139,9 +139,10 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// The first element of a branch page whose key does not follow the one before it.
-    /// `None` also if not all of them can be read, for which there are other words.
-    pub(crate) fn branch_gap(&self) -> Option<(u32, FaultKind)> {
+    /// The first element of a branch page whose key does not follow the one before it, or
+    /// what is wrong behind the last. `None` also if not all of them can be read, for which
+    /// there are other words.
+    pub(crate) fn branch_gap(&self) -> Option<(Option<u32>, FaultKind)> {
         let mut gap = None;
         let mut before = self.table_end() as u64;
         for element in self.branch_elements().ok()? {
@@ -153,10 +154,10 @@ impl<'a> Page<'a> {
                 } else {
                     FaultKind::ElementsOverlap { start, other_end: before }
                 };
-                gap = Some((index, kind));
+                gap = Some((Some(index), kind));
             }
             before = start.saturating_add(key.len() as u64);
         }
-        gap
+        gap.or_else(|| self.unused_overflow(before).map(|kind| (None, kind)))
     }
 }

@@ -202,8 +202,10 @@ impl<'a> Page<'a> {
         // What is cut off an element goes on right behind it; reading further costs more
         // than it tells.
         let behind = usize::try_from(before).ok().and_then(|end| self.bytes.get(end)).copied();
-        let byte = behind.filter(|byte| *byte != 0 && !elements.is_empty())?;
-        Some((None, FaultKind::DataBehind { end: before, byte }))
+        if let Some(byte) = behind.filter(|byte| *byte != 0 && !elements.is_empty()) {
+            return Some((None, FaultKind::DataBehind { end: before, byte }));
+        }
+        self.unused_overflow(before).map(|kind| (None, kind))
     }
 
     fn outside(&self, at: usize) -> FaultKind {

@@ -43,6 +43,13 @@ impl<'a> Page<'a> {
         u64::from(self.overflow).saturating_add(1)
     }
 
+    /// Whether there is more of the run than elements take that end at byte `end`.
+    pub(crate) fn unused_overflow(&self, end: u64) -> Option<FaultKind> {
+        let page_size = (self.bytes.len() as u64).checked_div(self.pages()).filter(|size| *size > 0)?;
+        let most = end.checked_div(page_size)?.saturating_add(1);
+        (self.pages() > most).then_some(FaultKind::OverflowUnused { pages: self.pages(), end })
+    }
+
     /// The page as if its run ended before its `pages`th page.
     pub(crate) fn cut(mut self, pages: u64, page_size: u64) -> Self {
         let length = usize::try_from(pages.saturating_mul(page_size)).unwrap_or(usize::MAX);

@@ -46,6 +46,7 @@ fn class(kind: &FaultKind) -> (Check, Grade) {
         | FaultKind::ElementsApart { .. }
         | FaultKind::InlineSlack { .. }
         | FaultKind::DataBehind { .. }
+        | FaultKind::OverflowUnused { .. }
         | FaultKind::UnevenDepth { .. }
         | FaultKind::NestedInInline => (Check::Tree, Grade::Suspicious),
         // Keys out of order are not found by whoever looks for them.
