@@ -7,7 +7,7 @@ use crate::etcd::schema;
 use crate::etcd::snapshot::Snapshot;
 use crate::etcd::state::State;
 
-use super::records::bearings;
+use super::records::{bearings, newest};
 use super::{Damage, Lost, OpError, Settings, prepare};
 
 /// The answer for one file.
@@ -45,10 +45,12 @@ pub fn hashkv(
 }
 
 /// HashKV of a database at its current revision, as etcd will answer: what is suspicious
-/// about records was decided about before.
+/// about records and pages was decided about before.
 pub(crate) fn of_db(db: &Db<'_>, settings: &Settings<'_>) -> Result<HashKvReport, OpError> {
-    let (window, _) = bearings(db, settings);
-    at(db, window, window.current, window.compact, Judge::LENIENT, settings)
+    let judge = Judge::LENIENT;
+    let window = State::read(db).window(newest(db, judge, &settings.walk()).unwrap_or(0));
+    let settings = Settings { skip_damaged: true, ..*settings };
+    at(db, window, window.current, window.compact, judge, &settings)
 }
 
 fn at(
