@@ -19,6 +19,7 @@ use super::encode::{BranchEntry, LeafEntry, TooLarge, branch_page, leaf_page, le
 use super::fault::{Fault, FaultKind, FaultLog, Place};
 use super::meta::Meta;
 use super::page::{Page, PageFlags};
+use super::tree::{Bounds, MAX_DEPTH, for_each_child};
 use super::walk::{pages_of, small_bucket};
 use super::{FileOffset, PageId, TxId};
 
@@ -239,13 +240,18 @@ impl<'a> Writer<'a> {
         };
         let mut path = Vec::new();
         let mut page = self.page(root)?;
+        let mut within = Bounds::default();
         while page.flags == PageFlags::BRANCH {
-            if path.len() >= super::tree::MAX_DEPTH as usize {
+            if path.len() >= MAX_DEPTH as usize {
                 return Err(PatchError::TooLarge);
             }
             path.push(page);
-            let last = u32::from(page.count).checked_sub(1).ok_or(PatchError::Order)?;
-            let child = page.branch_element(last).map_err(|kind| damaged(&page, kind))?.child;
+            // It goes out of sight, and what it does not name any more with it.
+            let mut last = None;
+            for_each_child(&page, within, |element, bounds| last = Some((element.child, bounds)))
+                .map_err(|kind| damaged(&page, kind))?;
+            let (child, bounds) = last.ok_or(PatchError::Order)?;
+            within = bounds;
             page = self.page(child)?;
         }
         if page.flags != PageFlags::LEAF {
@@ -256,8 +262,9 @@ impl<'a> Writer<'a> {
         page.leaf_elements(&mut elements, |_, kind| {
             fault.get_or_insert(kind);
         });
-        // Elements that cannot be read must not make the leaf look empty.
-        if let Some(kind) = fault {
+        // Elements that cannot be read, or are not counted, must not make the leaf look empty.
+        let hidden = page.hidden().map(|bytes| FaultKind::ElementsHidden { bytes });
+        if let Some(kind) = fault.or(hidden) {
             return Err(damaged(&page, kind));
         }
         let first_key = elements.first().map(|element| element.key().to_vec());

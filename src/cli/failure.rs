@@ -507,6 +507,9 @@ impl From<RestoreError> for Failure {
                 .hint("compare that with what the other node printed: if it differs, flags do that must be the same, --initial-cluster, --initial-cluster-token, --learners, --bump-revision or what is left out")
                 .hint("if it is the same, this node's snapshot is another file: compare `sha256sum FILE` on both")
                 .hint("nothing was written; the first restore printed the command line for the other nodes"),
+            RestoreError::Patch(_) => failure
+                .hint("`etcdsnap verify FILE` tells what is wrong; use another copy or another backup")
+                .hint("if there is none: `etcdsnap salvage FILE OUT.db` first, then restore OUT.db"),
             RestoreError::HashKv(error) => error.into(),
             RestoreError::Rebuild(error) => error.into(),
             RestoreError::Refused(refusal) => super::refused::refused(&[refusal], "FILE"),

@@ -7,7 +7,7 @@ use crate::etcd::schema;
 use crate::etcd::snapshot::Snapshot;
 use crate::etcd::state::State;
 
-use super::records::{bearings, newest};
+use super::records::{bearings, newest_main};
 use super::{Damage, Lost, OpError, Settings, prepare};
 
 /// The answer for one file.
@@ -48,7 +48,7 @@ pub fn hashkv(
 /// about records and pages was decided about before.
 pub(crate) fn of_db(db: &Db<'_>, settings: &Settings<'_>) -> Result<HashKvReport, OpError> {
     let judge = Judge::LENIENT;
-    let window = State::read(db).window(newest(db, judge, &settings.walk()).unwrap_or(0));
+    let window = State::read(db).window(newest_main(db, judge, &settings.walk()));
     let settings = Settings { skip_damaged: true, ..*settings };
     at(db, window, window.current, window.compact, judge, &settings)
 }

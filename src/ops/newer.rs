@@ -128,7 +128,7 @@ fn search<'a>(db: &Db<'a>, is_whole: bool, keys: Keys, options: &WalkOptions<'_>
         return None;
     }
     let state = State::read(db);
-    let tree = newest(db, state.judge(), options);
+    let tree = newest(db, state.judge(), options).map(|revision| revision.main);
     // The first write of a store has revision 2.
     let before = tree.max(state.compact_revision()).unwrap_or(0).max(1);
     let mut found = look(db, before, keys, options);

@@ -5,7 +5,7 @@ use crate::etcd::credible::{Answered, Credible, Judge};
 use crate::etcd::hash_kv::Window;
 use crate::etcd::in_order::InOrder;
 use crate::etcd::record::{Record, RecordFault, RecordFold};
-use crate::etcd::revision::RevisionKey;
+use crate::etcd::revision::{Revision, RevisionKey};
 use crate::etcd::schema;
 use crate::etcd::state::State;
 
@@ -64,19 +64,19 @@ pub(super) fn in_order(
 pub(crate) fn bearings(db: &Db<'_>, settings: &Settings<'_>) -> (Window, Judge) {
     let state = State::read(db);
     let judge = state.judge();
-    (state.window(newest(db, judge, &settings.walk()).unwrap_or(0)), judge)
+    (state.window(newest_main(db, judge, &settings.walk())), judge)
 }
 
-/// Main revision of the newest record that `judge` believes. It is the last one of the tree,
+/// The revision of the newest record that `judge` believes. It is the last one of the tree,
 /// and known at once, unless something is wrong with that or with what leads to it: then all
 /// records are read.
-pub(super) fn newest(db: &Db<'_>, judge: Judge, options: &WalkOptions<'_>) -> Option<i64> {
+pub(super) fn newest(db: &Db<'_>, judge: Judge, options: &WalkOptions<'_>) -> Option<Revision> {
     if let Some(element) = last_element(db, schema::KEY) {
         match Record::parse(&element) {
-            Ok(record) if judge.contradiction(&record).is_none() => return Some(record.revision.main),
+            Ok(record) if judge.contradiction(&record).is_none() => return Some(record.revision),
             // There was a write, whatever it was.
             Err(RecordFault::Value(_)) => {
-                return RevisionKey::parse(element.key()).ok().map(|key| key.revision.main);
+                return RevisionKey::parse(element.key()).ok().map(|key| key.revision);
             }
             _ => {}
         }
@@ -85,27 +85,32 @@ pub(super) fn newest(db: &Db<'_>, judge: Judge, options: &WalkOptions<'_>) -> Op
     walk(db, &Credible { fold: Newest, judge }, &options).0.total
 }
 
-/// The highest main revision.
+/// As [`newest`], the main revision; 0 without records.
+pub(super) fn newest_main(db: &Db<'_>, judge: Judge, options: &WalkOptions<'_>) -> i64 {
+    newest(db, judge, options).map_or(0, |revision| revision.main)
+}
+
+/// The highest revision.
 struct Newest;
 
 impl<'a> RecordFold<'a> for Newest {
-    type Part = Option<i64>;
-    type Total = Option<i64>;
+    type Part = Option<Revision>;
+    type Total = Option<Revision>;
 
-    fn total(&self) -> Option<i64> {
+    fn total(&self) -> Option<Revision> {
         None
     }
 
-    fn part(&self) -> Option<i64> {
+    fn part(&self) -> Option<Revision> {
         None
     }
 
     #[inline]
-    fn record(&self, part: &mut Option<i64>, record: &Record<'a>) {
-        *part = (*part).max(Some(record.revision.main));
+    fn record(&self, part: &mut Option<Revision>, record: &Record<'a>) {
+        *part = (*part).max(Some(record.revision));
     }
 
-    fn join(&self, total: &mut Option<i64>, part: Option<i64>) {
+    fn join(&self, total: &mut Option<Revision>, part: Option<Revision>) {
         *total = (*total).max(part);
     }
 }

@@ -331,6 +331,9 @@ bytes! {
     an_overflow_up_to_the_high_water_mark sample(), |b| {
         b.overflow(12, 7);
     } => ["data-lost tree/multiple-references page 12", "suspicious tree/overflow-unused page 12"];
+    a_leaf_of_all_records_that_counts_none one_leaf(), |b| {
+        b.count(FIRST_LEAF, 0);
+    } => ["data-lost tree/elements-hidden page 2"];
     a_branch_with_overflow_over_a_free_page sample(), |b| {
         b.overflow(KEY_ROOT, 1);
     } => ["suspicious tree/overflow-unused page 16"];

@@ -29,7 +29,7 @@ use crate::etcd::snapshot::{FileKind, SnapshotError, Trailer, trailer};
 use crate::etcd::state::State;
 use crate::source::Source;
 
-use super::records::newest;
+use super::records::newest_main;
 use super::{OpError, Settings};
 
 use found::Table;
@@ -126,7 +126,7 @@ pub fn carve<'a>(source: &'a Source, settings: &Settings<'_>) -> Result<Carved<'
             let ((indexes, refused), report, mut unreached) =
                 walk_unreached(db, file, &(LeafIndexes, Misfits), &settings.walk());
             unreached.refuse(refused);
-            let revision = newest(db, State::read(db).judge(), &settings.walk()).unwrap_or(0);
+            let revision = newest_main(db, State::read(db).judge(), &settings.walk());
             let tree = Tree { revision, faults: report.faults, older_meta: older_meta(db) };
             (unreached, Some(Present { db: *db, indexes }), Some(tree))
         }

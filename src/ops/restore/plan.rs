@@ -1,18 +1,19 @@
 //! What a restore will write, worked out before anything is written. A pure
 //! function of the snapshot and the request.
 
-use crate::bolt::{Db, Patched, TxId, last_element};
+use crate::bolt::{Db, Patched, TxId};
 use crate::etcd::auth::Alarm;
+use crate::etcd::credible::Judge;
 use crate::etcd::line::EtcdLine;
 use crate::etcd::membership::{ClusterId, Member, MemberId, new_members, with_learners};
 use crate::etcd::raft::{Index, Term};
-use crate::etcd::revision::{Revision, RevisionKey};
 use crate::etcd::root_user::ROOT;
 use crate::etcd::state::State;
-use crate::etcd::{schema, snap_file, wal};
+use crate::etcd::{snap_file, wal};
 use crate::ops::Settings;
 use crate::ops::reader::Reader;
 use crate::ops::rebuild::{BumpTo, Changes, Outcome, Rebuild, Refusal, Request as RebuildRequest};
+use crate::ops::records::newest_main;
 
 use super::edits::{Correction, Edits};
 use super::lines::{StartsOn, newest_line};
@@ -132,14 +133,15 @@ impl<'a> Plan<'a> {
         let unsupported = RestoreError::CannotDowngrade { written_by, target: written_for };
         let starts_on = StartsOn::of(written_by, written_for).ok_or(unsupported)?;
 
-        let last = last_record(db).unwrap_or_default();
-        let revision_before = state.window(last.main).current;
+        // Upstream takes the greatest key of the bucket.
+        let last = newest_main(db, Judge::LENIENT, &settings.walk());
+        let revision_before = state.window(last).current;
         let mut revision_after = revision_before;
         let mut compact_revision = state.compact_revision();
         let mut edits = Edits::of_upstream(db, &members)?;
         let mut is_bumped = request.bump.is_some();
         if let Some(bump) = request.bump {
-            revision_after = bump.apply(last.main, revision_before)?;
+            revision_after = bump.apply(last, revision_before)?;
             compact_revision = Some(revision_after);
             edits.bump(revision_after);
         }
@@ -153,7 +155,7 @@ impl<'a> Plan<'a> {
             let bump_to = match request.bump {
                 Some(_) => Some(BumpTo::Always(revision_after)),
                 None if request.bump_if_unfaithful => {
-                    Some(BumpTo::Unfaithful(Bump::Auto.apply(last.main, revision_before)?))
+                    Some(BumpTo::Unfaithful(Bump::Auto.apply(last, revision_before)?))
                 }
                 None => None,
             };
@@ -241,9 +243,4 @@ fn lines(state: &State, request: &Request) -> Result<(EtcdLine, EtcdLine), Resto
         });
     }
     Ok((written_by, target))
-}
-
-/// The last record's revision: upstream takes the greatest key of the bucket.
-fn last_record(db: &Db<'_>) -> Option<Revision> {
-    RevisionKey::parse(last_element(db, schema::KEY)?.key()).ok().map(|key| key.revision)
 }
