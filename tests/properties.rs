@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::LazyLock;
 
-use etcdsnap::bolt::{Bucket, Db, Entries, Fold, LeafView, Patch, WalkOptions, walk};
+use etcdsnap::bolt::{Bucket, Db, Entries, Fold, LeafView, Patch, PatchError, WalkOptions, walk};
 use etcdsnap::etcd::peer_url::{InitialCluster, PeerUrl};
 use etcdsnap::etcd::snapshot::Snapshot;
 use etcdsnap::etcd::{snap_file, wal};
@@ -277,7 +277,12 @@ proptest! {
         let entries: Entries = replaced.iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect();
         patch.replace(b"members", entries);
         patch.append(b"key", revision(1 << 40, 0), b"value".to_vec());
-        let patched = patch.apply().expect("a sound base");
+        let patched = patch.apply();
+        if shape == "absent" {
+            prop_assert_eq!(patched.err(), Some(PatchError::NoBucket(b"key".to_vec())));
+            return Ok(());
+        }
+        let patched = patched.expect("a sound base");
         expected.insert(b"members".to_vec(), pairs(&replaced));
         expected.entry(b"key".to_vec()).or_default().push((revision(1 << 40, 0), b"value".to_vec()));
         prop_assert_eq!(content(&patched.db(), 2), expected.clone());

@@ -419,6 +419,11 @@ impl FaultLog {
 }
 
 impl FaultKind {
+    /// Whether it is about the page of the stored freelist, which no tree needs.
+    pub(crate) fn is_of_freelist(&self) -> bool {
+        matches!(self, Self::NotAFreelist { .. } | Self::FreelistTooLong { .. })
+    }
+
     /// Whether a key stands where it does not belong.
     fn is_of_order(&self) -> bool {
         matches!(self, Self::KeyOrder { .. } | Self::KeyBelowParent { .. } | Self::KeyAboveParent { .. })

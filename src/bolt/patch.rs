@@ -33,6 +33,9 @@ pub enum PatchError {
     /// A page on the way is damaged.
     #[error("{}: expected {}, found {}", .0.place, .0.kind.expected(), .0.kind.found())]
     Damaged(Box<Fault>),
+    /// There is nothing to append to.
+    #[error("there is no bucket {}", .0.escape_ascii())]
+    NoBucket(Vec<u8>),
     /// A key to append does not follow the last key of its bucket.
     #[error("the key to append does not follow the last key of the bucket")]
     Order,
@@ -88,7 +91,7 @@ impl<'a> Patch<'a> {
         self.replaced.insert(name.to_vec(), entries);
     }
 
-    /// Adds an entry behind the last one of a bucket, which may be large.
+    /// Adds an entry behind the last one of a bucket, which must be there and may be large.
     pub fn append(&mut self, name: &[u8], key: Vec<u8>, value: Vec<u8>) {
         self.appended.insert(name.to_vec(), (key, value));
     }
@@ -127,8 +130,8 @@ impl<'a> Patch<'a> {
         for (name, (key, value)) in appended {
             let bucket = elements.iter().find(|element| element.key() == name);
             let bucket = match bucket.map(|element| Bucket::parse(element, None)) {
-                None => None,
-                Some(Ok(bucket)) => Some(bucket),
+                None => return Err(PatchError::NoBucket(name)),
+                Some(Ok(bucket)) => bucket,
                 Some(Err(_)) => return Err(PatchError::Order),
             };
             root.insert(name, (writer.append(bucket, &key, &value)?, true));
@@ -154,10 +157,7 @@ impl<'a> Patch<'a> {
 /// The first of `faults`, if there is any.
 fn sound(faults: &FaultLog) -> Result<(), PatchError> {
     // What is written has no list of free pages, and nothing of the old one is needed.
-    let is_of_list = |fault: &&Fault| {
-        matches!(fault.kind, FaultKind::NotAFreelist { .. } | FaultKind::FreelistTooLong { .. })
-    };
-    match faults.sorted().iter().find(|fault| !is_of_list(fault)) {
+    match faults.sorted().iter().find(|fault| !fault.kind.is_of_freelist()) {
         Some(fault) => Err(PatchError::Damaged(Box::new((*fault).clone()))),
         None => Ok(()),
     }
@@ -219,14 +219,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes a new path to an entry behind the last one of `bucket`.
-    fn append(
-        &mut self,
-        bucket: Option<Bucket<'a>>,
-        key: &[u8],
-        value: &[u8],
-    ) -> Result<Vec<u8>, PatchError> {
-        let single = || Entries::from([(key.to_vec(), value.to_vec())]);
-        let Some(bucket) = bucket else { return self.bucket(&single(), 0) };
+    fn append(&mut self, bucket: Bucket<'a>, key: &[u8], value: &[u8]) -> Result<Vec<u8>, PatchError> {
         let root = match bucket.root {
             BucketRoot::Tree(root) => root,
             BucketRoot::Inline { .. } => {

@@ -31,7 +31,19 @@ fn a_file_that_etcd_never_ran_on() {
     let mut pages = Pages::new(4096);
     let freelist = pages.freelist(&[], false);
     let root = pages.place(support::leaf_image(&[]));
-    expect(&support::seal(pages.finish(root, freelist, 1)), &["note schema/missing-bucket x2"]);
+    let file = support::seal(pages.finish(root, freelist, 1));
+    expect(&file, &["note schema/missing-bucket x2"]);
+    // There is nothing to restore, with the record of a bump or without.
+    for bump in [None, Some(1000)] {
+        assert!(ask::restore(&file, bump).is_err(), "{bump:?}");
+    }
+    // That the list of free pages is none says nothing of the buckets.
+    let mut file = file;
+    let kind = usize::try_from(freelist).expect("small") * 4096 + 8;
+    file[kind] = 2;
+    support::reseal(&mut file);
+    let lines = ["suspicious freelist/not-a-freelist page 2", "note schema/missing-bucket x2"];
+    expect(&file, &lines);
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub(super) fn findings(db: &Db<'_>, state: &State, findings: &mut Findings) {
     }
     // With damage on the way, a bucket may be there and not be seen, which was told if it is
     // known to be lost.
-    let is_damaged = !state.tree_faults.is_empty();
+    let is_damaged = state.tree_faults.sorted().iter().any(|fault| !fault.kind.is_of_freelist());
     for name in [KEY, META] {
         let has_run = "none, and etcd has run on this database";
         let (grade, found) = match name == KEY {
