@@ -79,3 +79,14 @@ fn what_depends_on_a_lost_compact_revision_is_refused_unless_damage_is_skipped()
         assert!(hash.is_ok_and(|hash| hash.damage.len() == 1) || !skip_damaged);
     }
 }
+
+#[test]
+fn what_a_bump_takes_out_of_sight_is_looked_at_before() {
+    // The last child of the last branch, which a bump copies, is not counted any more.
+    let mut built = sample().build();
+    built.count(NEXT_BRANCH, 2);
+    support::reseal(&mut built.file);
+    assert!(ask::restore(&built.file, None).is_ok(), "it is suspicious, and stays in sight");
+    let refused = ask::restore(&built.file, Some(1000)).expect_err("it would be gone for good");
+    assert!(refused.to_string().contains("page 15"), "{refused}");
+}
