@@ -7,7 +7,7 @@ use crate::etcd::schema;
 use crate::etcd::snapshot::Snapshot;
 use crate::etcd::state::State;
 
-use super::records::{bearings, newest_main};
+use super::records::{bearings, bearings_of, newest_main};
 use super::{Damage, Lost, OpError, Settings, prepare};
 
 /// The answer for one file.
@@ -38,7 +38,7 @@ pub fn hashkv(
         let lost = Lost::Bucket(schema::META);
         return Err(OpError::NothingLeft { lost, damage: Box::default() });
     }
-    let (window, judge) = bearings(&db, settings);
+    let (window, judge) = bearings_of(&state, &db, settings);
     let report = at(&db, window, window.resolve(revision)?, window.compact, judge, settings)?;
     snapshot.source().finish()?;
     Ok(report)

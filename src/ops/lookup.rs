@@ -9,7 +9,7 @@ use crate::etcd::record::{Record, RecordFold};
 use crate::etcd::schema;
 
 use super::newer::may_lead_elsewhere;
-use super::records::{Answer, ask, bearings};
+use super::records::{Answer, ask_from, bearings};
 use super::{Damage, OpError, Settings};
 
 /// The state of one key.
@@ -68,18 +68,19 @@ pub fn any_of<'a>(
     revision: Option<i64>,
     settings: &Settings<'_>,
 ) -> Result<States<'a>, OpError> {
+    let (window, judge) = bearings(db, settings);
+    let question = |revision| Wanted::new(things, revision);
     // What is known at once is not passed over: that a file is cut short, or that its tree
     // may be an older one.
-    if db.missing_bytes() == 0 && !may_lead_elsewhere(db) {
-        let (window, judge) = bearings(db, settings);
-        if let Ok(revision) = window.resolve(revision)
-            && let Some(newest) = Wanted::new(things, revision).among_newest(db, judge)
-        {
-            return Ok(States { newest, revision, damage: Damage::default() });
-        }
+    if db.missing_bytes() == 0
+        && !may_lead_elsewhere(db)
+        && let Ok(revision) = window.resolve(revision)
+        && let Some(newest) = question(revision).among_newest(db, judge)
+    {
+        return Ok(States { newest, revision, damage: Damage::default() });
     }
-    let question = |revision| Wanted::new(things, revision);
-    let Answer { total: newest, revision, damage, .. } = ask(db, revision, settings, question)?;
+    let answer = ask_from((window, judge), db, revision, settings, question)?;
+    let Answer { total: newest, revision, damage, .. } = answer;
     Ok(States { newest, revision, damage })
 }
 

@@ -36,7 +36,17 @@ pub(super) fn ask<'a, R: RecordFold<'a>>(
     settings: &Settings<'_>,
     question: impl Fn(i64) -> R,
 ) -> Result<Answer<R::Total>, OpError> {
-    let (window, judge) = bearings(db, settings);
+    ask_from(bearings(db, settings), db, revision, settings, question)
+}
+
+/// As [`ask`], by whom the bearings are known already.
+pub(super) fn ask_from<'a, R: RecordFold<'a>>(
+    (window, judge): (Window, Judge),
+    db: &Db<'a>,
+    revision: Option<i64>,
+    settings: &Settings<'_>,
+    question: impl Fn(i64) -> R,
+) -> Result<Answer<R::Total>, OpError> {
     let revision = window.resolve(revision)?;
     let fold = Credible { fold: question(revision), judge };
     let (Answered { mut total, log, .. }, report) = walk(db, &fold, &options(settings));
@@ -62,7 +72,11 @@ pub(super) fn in_order(
 
 /// The revisions that a store can be asked for, and how its records are judged.
 pub(crate) fn bearings(db: &Db<'_>, settings: &Settings<'_>) -> (Window, Judge) {
-    let state = State::read(db);
+    bearings_of(&State::read(db), db, settings)
+}
+
+/// As [`bearings`], of a database whose small buckets were read already.
+pub(super) fn bearings_of(state: &State, db: &Db<'_>, settings: &Settings<'_>) -> (Window, Judge) {
     let judge = state.judge();
     (state.window(newest_main(db, judge, &settings.walk())), judge)
 }
